@@ -1,0 +1,109 @@
+package route
+
+import "context"
+
+// Accounts keeps who may connect. Safe for concurrent use.
+type Accounts interface {
+	// Create makes an account or returns the existing one of that name with created false. Two concurrent
+	// calls with one name get the same account. The id is in 1..MaxID and never given twice, over all
+	// routes and restarts. Durable when it returns.
+	// Errors: ErrInvalidName; ErrDiskFull; ErrStoreUnavailable.
+	Create(ctx context.Context, name string, kind Kind) (a Account, created bool, err error)
+	// ByID returns the accounts of ids, in that order; an unknown id gives the zero Account at its place.
+	ByID(ctx context.Context, ids []int64) ([]Account, error)
+	// ByName finds one account. Errors: ErrUnknownUser.
+	ByName(ctx context.Context, name string) (Account, error)
+	// ByPrefix lists up to limit accounts whose name begins with prefix, ordered by name.
+	ByPrefix(ctx context.Context, prefix string, limit int) ([]Account, error)
+}
+
+// Takeover says what a claim may replace.
+type Takeover uint8
+
+const (
+	TakeoverSameDevice Takeover = iota // a session of the same, non-empty device
+	TakeoverEpoch                      // that, and the session whose epoch is ClaimRequest.ReplaceEpoch
+	TakeoverAny                        // whichever there is
+)
+
+// ClaimRequest asks for the session of a user.
+type ClaimRequest struct {
+	User         int64
+	Device       string
+	Instance     string // the claiming server
+	Takeover     Takeover
+	ReplaceEpoch uint64
+	Cursor       Cursor // acknowledged in the same step when its LogEpoch is the inbox's; zero: none
+}
+
+// Claim is the answer to a ClaimRequest.
+type Claim struct {
+	Epoch    uint64   // higher than every earlier one of this user
+	Previous Location // the session that was replaced, or that refused the claim
+	Inbox    Position
+}
+
+// Directory keeps who is connected where. Safe for concurrent use.
+type Directory interface {
+	// Claim makes the caller the holder of the user's session with a new epoch: the larger of the last
+	// epoch + 1 and the store's clock in ms. When a session is in the way that Takeover does not cover, it
+	// changes nothing and returns ErrHeld together with Previous. A session of an instance that no longer
+	// runs is the caller's business (see Router).
+	// Errors: ErrHeld; ErrStoreUnavailable.
+	Claim(ctx context.Context, r ClaimRequest) (Claim, error)
+	// Release clears the holder if epoch is still its session's, and is a no-op otherwise.
+	Release(ctx context.Context, user int64, epoch uint64) error
+	// Lookup returns the holders of users, in that order; the zero Location where nobody is.
+	Lookup(ctx context.Context, users []int64) ([]Location, error)
+}
+
+// Entry is one message to be stored.
+type Entry struct {
+	Receiver    int64
+	Sender      int64 // Sender, Device and ClientMsgID name the message: see Appended.Duplicate
+	Device      string
+	ClientMsgID uint64 // never 0
+	Body        []byte // the store copies what it keeps
+}
+
+// Appended answers one Entry.
+type Appended struct {
+	Seq       uint64 // consecutive per receiver, from 1
+	LogEpoch  uint64
+	Duplicate bool     // the same message was stored at Seq within DedupWindow and DedupPerUser
+	Holder    Location // the receiver's session at that moment
+	Err       error    // ErrInboxFull, ErrDiskFull, ErrStoreUnavailable; then nothing was stored
+}
+
+// Ack acknowledges a user's messages up to Cursor.Seq.
+type Ack struct {
+	User   int64
+	Cursor Cursor
+}
+
+// Inbox keeps what has been acknowledged to a sender and not yet by its receiver. Safe for concurrent use.
+type Inbox interface {
+	// Append stores entries and answers each, in order; entries of one receiver keep their order. When it
+	// returns, what it answered without Err survives a kill and a power cut, including the memory of
+	// the message's name that finds a Duplicate. An entry of its own answer's Err has left no trace.
+	Append(ctx context.Context, entries []Entry) []Appended
+	// Ack drops messages up to each cursor. It is cumulative and may come late or twice. A cursor of
+	// another LogEpoch is ignored; one above Last proves a lost tail: the log epoch changes, and what is
+	// stored and was not acknowledged before stays. A lost Ack may reappear after a crash.
+	Ack(ctx context.Context, acks []Ack) error
+	// Read returns messages with seq > after, at most limit of them and about maxBytes (at least one).
+	// after below Acked reads from Acked.
+	Read(ctx context.Context, user int64, after uint64, limit, maxBytes int) (Page, error)
+	// Position describes the inbox without reading it.
+	Position(ctx context.Context, user int64) (Position, error)
+}
+
+// Registry lists the servers that run. Safe for concurrent use.
+type Registry interface {
+	// Join announces s until leave is called or the process dies.
+	Join(ctx context.Context, s Server) (leave func(), err error)
+	// Servers is the last known list, ordered by host, port and instance. It never blocks.
+	Servers() []Server
+	// Server finds one by its instance. It never blocks.
+	Server(instance string) (Server, bool)
+}
