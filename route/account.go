@@ -1,0 +1,78 @@
+package route
+
+import (
+	"context"
+	"fmt"
+)
+
+// Register makes an account, or returns the one that has the name.
+// Errors: ErrInvalidName and those of the store.
+func (r *Router) Register(ctx context.Context, name string, kind Kind) (Account, bool, error) {
+	a, created, err := r.cfg.Accounts.Create(ctx, name, kind)
+	if err != nil {
+		return Account{}, false, fmt.Errorf("register %q: %w", name, err)
+	}
+	r.known.add(a.ID)
+	return a, created, nil
+}
+
+// Account finds one account by its id. Errors: ErrUnknownUser.
+func (r *Router) Account(ctx context.Context, id int64) (Account, error) {
+	found, err := r.cfg.Accounts.ByID(ctx, []int64{id})
+	if err != nil {
+		return Account{}, fmt.Errorf("look up user %d: %w", id, err)
+	}
+	if found[0].ID == 0 {
+		return Account{}, ErrUnknownUser
+	}
+	r.known.add(id)
+	return found[0], nil
+}
+
+// AccountByName finds one account by its name. Errors: ErrUnknownUser.
+func (r *Router) AccountByName(ctx context.Context, name string) (Account, error) {
+	return r.cfg.Accounts.ByName(ctx, name)
+}
+
+// AccountsByPrefix lists accounts whose names begin with prefix, ordered by name.
+func (r *Router) AccountsByPrefix(ctx context.Context, prefix string, limit int) ([]Account, error) {
+	return r.cfg.Accounts.ByPrefix(ctx, prefix, limit)
+}
+
+// checkedAccount is the account of id when name is empty or its own.
+func (r *Router) checkedAccount(ctx context.Context, id int64, name string) (Account, error) {
+	a, err := r.Account(ctx, id)
+	if err != nil {
+		return Account{}, err
+	}
+	if name != "" && name != a.Name {
+		return Account{}, ErrNameMismatch
+	}
+	return a, nil
+}
+
+// unknown returns those of ids that have no account.
+func (r *Router) unknown(ctx context.Context, ids []int64) (map[int64]bool, error) {
+	var ask []int64
+	for _, id := range ids {
+		if !r.known.has(id) {
+			ask = append(ask, id)
+		}
+	}
+	if len(ask) == 0 {
+		return nil, nil
+	}
+	found, err := r.cfg.Accounts.ByID(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	missing := make(map[int64]bool)
+	for i, a := range found {
+		if a.ID == 0 {
+			missing[ask[i]] = true
+			continue
+		}
+		r.known.add(a.ID)
+	}
+	return missing, nil
+}

@@ -1,0 +1,250 @@
+package route
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+)
+
+// Deliver routes each send and says what became of it, in order. Sends to one receiver with the same QoS
+// keep their order. A stored send is durable when Deliver returns.
+func (r *Router) Deliver(ctx context.Context, sends []Send) []Outcome {
+	out := make([]Outcome, len(sends))
+	d := delivery{Router: r, sends: sends, out: out}
+	d.checkReceivers(ctx)
+	d.store(ctx)
+	d.locate(ctx)
+	d.push(ctx, d.targets)
+	d.pushAgain(ctx)
+	d.settle()
+	d.everyone(ctx)
+	return out
+}
+
+// delivery is one call of Deliver on its way through its steps.
+type delivery struct {
+	*Router
+	sends   []Send
+	out     []Outcome
+	targets []target // what is to be pushed
+	absent  []target // what was not where it should have been
+}
+
+// target is one send with the session it goes to.
+type target struct {
+	index int // of the send
+	at    Location
+}
+
+// single reports whether send i goes to one receiver and has not failed yet.
+func (d *delivery) single(i int) bool { return !d.sends[i].Everyone && d.out[i].Err == nil }
+
+func (d *delivery) checkReceivers(ctx context.Context) {
+	var ids []int64
+	for i := range d.sends {
+		if !d.sends[i].Everyone {
+			ids = append(ids, d.sends[i].To)
+		}
+	}
+	missing, err := d.unknown(ctx, ids)
+	for i := range d.sends {
+		switch {
+		case d.sends[i].Everyone:
+		case err != nil:
+			d.out[i].Err = fmt.Errorf("look up the receiver: %w", err)
+		case missing[d.sends[i].To]:
+			d.out[i].Err = ErrUnknownUser
+		}
+	}
+}
+
+// store appends what has to survive, in one call.
+func (d *delivery) store(ctx context.Context) {
+	var entries []Entry
+	var index []int
+	for i, s := range d.sends {
+		if !d.single(i) || s.QoS != AtLeastOnce {
+			continue
+		}
+		id := s.ClientMsgID
+		for id == 0 {
+			// Chosen before the first attempt: clients of stores repeat calls on their own.
+			id = rand.Uint64()
+		}
+		entries = append(entries, Entry{Receiver: s.To, Sender: s.From, Device: s.Device, ClientMsgID: id, Body: s.Body})
+		index = append(index, i)
+	}
+	if len(entries) == 0 {
+		return
+	}
+	for n, a := range d.cfg.Inbox.Append(ctx, entries) {
+		d.stored(index[n], a)
+	}
+}
+
+func (d *delivery) stored(i int, a Appended) {
+	o := &d.out[i]
+	if a.Err != nil {
+		o.Err = a.Err
+		return
+	}
+	o.Stored, o.Seq, o.LogEpoch, o.Duplicate = true, a.Seq, a.LogEpoch, a.Duplicate
+	if a.Holder.Held() {
+		d.targets = append(d.targets, target{i, a.Holder})
+	}
+}
+
+// locate finds the receivers of what is not stored.
+func (d *delivery) locate(ctx context.Context) {
+	var users []int64
+	var index []int
+	for i, s := range d.sends {
+		if d.single(i) && s.QoS == AtMostOnce {
+			users = append(users, s.To)
+			index = append(index, i)
+		}
+	}
+	d.lookup(ctx, users, index, &d.targets)
+}
+
+func (d *delivery) lookup(ctx context.Context, users []int64, index []int, found *[]target) {
+	if len(users) == 0 {
+		return
+	}
+	at, err := d.cfg.Directory.Lookup(ctx, users)
+	for n, i := range index {
+		switch {
+		case err != nil && !d.out[i].Stored:
+			d.out[i].Err = fmt.Errorf("look up the receiver's session: %w", err)
+		case err == nil && at[n].Held():
+			*found = append(*found, target{i, at[n]})
+		}
+	}
+}
+
+// push sends each server its part, all servers at once.
+func (d *delivery) push(ctx context.Context, targets []target) {
+	byServer := make(map[string][]target)
+	for _, t := range targets {
+		byServer[t.at.Instance] = append(byServer[t.at.Instance], t)
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for instance, part := range byServer {
+		p, ok := d.peer(instance)
+		if !ok {
+			continue
+		}
+		pushOne := func() {
+			results, err := p.Push(ctx, d.pushes(part))
+			mu.Lock()
+			defer mu.Unlock()
+			d.pushed(part, results, err)
+		}
+		if len(byServer) == 1 {
+			pushOne()
+			return
+		}
+		wg.Go(pushOne)
+	}
+	wg.Wait()
+}
+
+func (d *delivery) pushes(part []target) []Push {
+	pushes := make([]Push, len(part))
+	for n, t := range part {
+		o := d.out[t.index]
+		pushes[n] = Push{
+			User: d.sends[t.index].To, SessionEpoch: t.at.Epoch,
+			Cursor: Cursor{LogEpoch: o.LogEpoch, Seq: o.Seq}, Body: d.sends[t.index].Body,
+		}
+	}
+	return pushes
+}
+
+func (d *delivery) pushed(part []target, results []PushResult, err error) {
+	if err != nil {
+		return // what is stored stays stored; the rest is settled as offline
+	}
+	for n, t := range part {
+		o := &d.out[t.index]
+		switch results[n] {
+		case PushWritten:
+			o.Online, o.Reached = true, 1
+		case PushSlow:
+			o.Online = true
+		case PushAbsent:
+			d.absent = append(d.absent, t)
+		}
+	}
+}
+
+// pushAgain looks once more for receivers who moved between the look-up and the push.
+func (d *delivery) pushAgain(ctx context.Context) {
+	var users []int64
+	var index []int
+	before := make(map[int]Location)
+	for _, t := range d.absent {
+		users = append(users, d.sends[t.index].To)
+		index = append(index, t.index)
+		before[t.index] = t.at
+	}
+	var found, moved []target
+	d.lookup(ctx, users, index, &found)
+	for _, t := range found {
+		if t.at != before[t.index] {
+			moved = append(moved, t)
+		}
+	}
+	d.push(ctx, moved)
+}
+
+// settle gives a reason to what was neither stored nor written.
+func (d *delivery) settle() {
+	for i := range d.sends {
+		o := &d.out[i]
+		if !d.single(i) || o.Stored || o.Reached > 0 {
+			continue
+		}
+		o.Err = ErrOffline
+		if o.Online {
+			o.Err = ErrSlow
+		}
+	}
+}
+
+// everyone sends each broadcast once to each server.
+func (d *delivery) everyone(ctx context.Context) {
+	for i, s := range d.sends {
+		if s.Everyone {
+			d.out[i].Reached = d.broadcast(ctx, Broadcast{Body: s.Body, Except: s.From, PeopleOnly: s.From != 0})
+		}
+	}
+}
+
+// broadcast returns how many sessions were reached. A server that does not answer costs its own sessions
+// only: a message to everyone is QoS 0.
+func (r *Router) broadcast(ctx context.Context, b Broadcast) int {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	reached := 0
+	for _, s := range r.cfg.Registry.Servers() {
+		p, ok := r.cfg.Peers.Peer(s)
+		if !ok {
+			continue
+		}
+		wg.Go(func() {
+			n, err := p.Broadcast(ctx, b)
+			if err != nil {
+				r.cfg.Logger.Warn("a message to everyone did not reach a server", "instance", s.Instance, "err", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			reached += n
+		})
+	}
+	wg.Wait()
+	return reached
+}

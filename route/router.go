@@ -1,0 +1,63 @@
+package route
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// Duplicate is what happens to a login while the user is connected from another device.
+type Duplicate uint8
+
+const (
+	DuplicateRefuse Duplicate = iota // the new one is refused, on proof that the old one lives
+	DuplicateKick                    // the old one is ended
+)
+
+// Config names what a Router stands on. Accounts, Directory, Inbox, Registry and Peers are required.
+type Config struct {
+	Accounts  Accounts
+	Directory Directory
+	Inbox     Inbox
+	Registry  Registry
+	Peers     Peers
+	Duplicate Duplicate
+	// Pick chooses among servers that can take the user; never called with none. Default: the first.
+	Pick func(user int64, servers []Server) Server
+	// ProofTimeout bounds how long a server may take to prove that it holds a session. Default 1 s.
+	ProofTimeout time.Duration
+	Logger       *slog.Logger // default: slog.Default()
+}
+
+// Router delivers messages and keeps sessions. It has no state of its own besides a cache, so that any
+// number of them serve one cluster. Safe for concurrent use.
+type Router struct {
+	cfg   Config
+	known *knownUsers
+}
+
+// New checks cfg and fills in its defaults.
+func New(cfg Config) (*Router, error) {
+	if cfg.Accounts == nil || cfg.Directory == nil || cfg.Inbox == nil || cfg.Registry == nil || cfg.Peers == nil {
+		return nil, errors.New("route: Accounts, Directory, Inbox, Registry and Peers are required")
+	}
+	if cfg.Pick == nil {
+		cfg.Pick = func(_ int64, servers []Server) Server { return servers[0] }
+	}
+	if cfg.ProofTimeout == 0 {
+		cfg.ProofTimeout = time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	return &Router{cfg: cfg, known: newKnownUsers(knownUsersMax)}, nil
+}
+
+// peer finds the running server of an instance.
+func (r *Router) peer(instance string) (Peer, bool) {
+	s, ok := r.cfg.Registry.Server(instance)
+	if !ok {
+		return nil, false
+	}
+	return r.cfg.Peers.Peer(s)
+}

@@ -1,0 +1,112 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Login asks for the session of a user on a server.
+type Login struct {
+	User     int64
+	Name     string // checked against the account unless empty
+	Device   string
+	Instance string // the server that asks
+	Cursor   Cursor // what the client has handled; zero: not said
+	Reserved uint64 // epoch of the reservation that the login fulfils; 0: none
+}
+
+// Session is a granted login.
+type Session struct {
+	Account
+	Epoch uint64
+	Inbox Position
+}
+
+// Claim makes the asking server the holder of the user's session.
+// Errors: ErrUnknownUser, ErrNameMismatch, ErrHeld, and those of the store.
+func (r *Router) Claim(ctx context.Context, l Login) (Session, error) {
+	a, err := r.checkedAccount(ctx, l.User, l.Name)
+	if err != nil {
+		return Session{}, err
+	}
+	req := ClaimRequest{User: l.User, Device: l.Device, Instance: l.Instance, Cursor: l.Cursor}
+	if l.Reserved != 0 {
+		req.Takeover, req.ReplaceEpoch = TakeoverEpoch, l.Reserved
+	}
+	c, err := r.claim(ctx, req)
+	if err != nil {
+		return Session{}, err
+	}
+	return Session{Account: a, Epoch: c.Epoch, Inbox: c.Inbox}, nil
+}
+
+// claim resolves who may replace whom. A session is in the way only if its server proves that it lives.
+func (r *Router) claim(ctx context.Context, req ClaimRequest) (Claim, error) {
+	if r.cfg.Duplicate == DuplicateKick {
+		req.Takeover = TakeoverAny
+	}
+	c, err := r.cfg.Directory.Claim(ctx, req)
+	if errors.Is(err, ErrHeld) {
+		if r.lives(ctx, req.User, c.Previous) {
+			return Claim{}, ErrHeld
+		}
+		req.Takeover, req.ReplaceEpoch = TakeoverEpoch, c.Previous.Epoch
+		c, err = r.cfg.Directory.Claim(ctx, req)
+	}
+	if err != nil {
+		return Claim{}, fmt.Errorf("claim user %d: %w", req.User, err)
+	}
+	r.endPrevious(ctx, req, c.Previous)
+	return c, nil
+}
+
+// lives asks the server of a session for proof. No server, no answer or a no means that it does not live.
+func (r *Router) lives(ctx context.Context, user int64, l Location) bool {
+	p, ok := r.peer(l.Instance)
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.ProofTimeout)
+	defer cancel()
+	holds, err := p.Holds(ctx, user, l.Epoch)
+	return err == nil && holds
+}
+
+// endPrevious tells the replaced session's server. Losing this is harmless: a stale session cannot write
+// with its epoch, and its server finds out by itself.
+func (r *Router) endPrevious(ctx context.Context, req ClaimRequest, previous Location) {
+	if !previous.Held() || previous.Epoch == req.ReplaceEpoch && previous.Instance == req.Instance {
+		return
+	}
+	p, ok := r.peer(previous.Instance)
+	if !ok {
+		return
+	}
+	if _, err := p.Kick(ctx, req.User, previous.Epoch, KickReplaced); err != nil {
+		r.cfg.Logger.Warn("a replaced session was not ended", "user", req.User, "instance", previous.Instance, "err", err)
+	}
+}
+
+// Release ends a session; a newer one of the user stays.
+func (r *Router) Release(ctx context.Context, user int64, epoch uint64) error {
+	return r.cfg.Directory.Release(ctx, user, epoch)
+}
+
+// Logout ends the session that the user has now, if any: exactly that one, so that a late call cannot hit
+// a newer session.
+func (r *Router) Logout(ctx context.Context, user int64) error {
+	at, err := r.cfg.Directory.Lookup(ctx, []int64{user})
+	if err != nil {
+		return fmt.Errorf("look up the session of %d: %w", user, err)
+	}
+	if !at[0].Held() {
+		return nil
+	}
+	if p, ok := r.peer(at[0].Instance); ok {
+		if _, err := p.Kick(ctx, user, at[0].Epoch, KickLoggedOut); err != nil {
+			r.cfg.Logger.Warn("a session to log out was not reached", "user", user, "instance", at[0].Instance, "err", err)
+		}
+	}
+	return r.cfg.Directory.Release(ctx, user, at[0].Epoch)
+}
