@@ -15,5 +15,6 @@ var (
 	ErrOffline          = errors.New("the receiver is not connected")
 	ErrSlow             = errors.New("the receiver reads too slowly")
 	ErrOverloaded       = errors.New("too much is waiting")
+	ErrInvalidCursor    = errors.New("the page cursor is not one that was given out")
 	ErrInvalidBody      = errors.New("the message needs text, a batch of texts or a payload, and only one of them")
 )

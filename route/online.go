@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,24 +16,73 @@ func (r *Router) Online(ctx context.Context, cursor string, limit int) (page []A
 	if err != nil {
 		return nil, "", err
 	}
+	servers := slices.SortedFunc(slices.Values(r.cfg.Registry.Servers()), byInstance)
+	from := slices.IndexFunc(servers, func(s Server) bool { return s.Instance >= instance })
+	if from < 0 {
+		return nil, "", nil
+	}
+	if servers[from].Instance != instance {
+		after = 0
+	}
+	ids, more, err := r.onlineAt(ctx, servers[from], after, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	page, err = r.named(ctx, ids)
+	return page, nextOnline(servers[from:], more), err
+}
+
+func byInstance(a, b Server) int { return strings.Compare(a.Instance, b.Instance) }
+
+// onlineAt asks one server. One that has just left the list has no users.
+func (r *Router) onlineAt(ctx context.Context, s Server, after int64, limit int) (ids []int64, more int64, err error) {
+	p, ok := r.cfg.Peers.Peer(s)
+	if !ok {
+		return nil, 0, nil
+	}
+	if ids, more, err = p.Online(ctx, after, limit); err != nil {
+		return nil, 0, fmt.Errorf("list the users of %s: %w", s.Instance, err)
+	}
+	return ids, more, nil
+}
+
+func nextOnline(servers []Server, more int64) string {
+	switch {
+	case more != 0:
+		return servers[0].Instance + "." + strconv.FormatInt(more, 10)
+	case len(servers) > 1:
+		return servers[1].Instance + ".0"
+	}
+	return ""
+}
+
+// named turns ids into accounts and leaves out ids without one.
+func (r *Router) named(ctx context.Context, ids []int64) ([]Account, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	found, err := r.cfg.Accounts.ByID(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up names: %w", err)
+	}
+	return slices.DeleteFunc(found, func(a Account) bool { return a.ID == 0 }), nil
+}
+
+// OnlineCount sums the sessions of all servers that answer.
+func (r *Router) OnlineCount(ctx context.Context) (int, error) {
+	total := 0
 	for _, s := range r.cfg.Registry.Servers() {
-		if s.Instance < instance {
-			continue
-		}
-		if s.Instance != instance {
-			after = 0
-		}
 		p, ok := r.cfg.Peers.Peer(s)
 		if !ok {
 			continue
 		}
-		ids, more, err := p.Online(ctx, after, limit)
+		l, err := p.Load(ctx)
 		if err != nil {
-			return nil, "", fmt.Errorf("list the users of %s: %w", s.Instance, err)
+			return 0, fmt.Errorf("ask %s for its load: %w", s.Instance, err)
 		}
-		_, _ = ids, more
+		total += l.Sessions
 	}
-	return page, next, nil
+	return total, nil
 }
 
 func parseOnlineCursor(cursor string) (instance string, after int64, err error) {
