@@ -1,8 +1,14 @@
 package frame
 
 import (
+	"bytes"
 	"reflect"
+	"slices"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	cimpb "cim/proto"
 )
 
 func wantView(t testing.TB, got, want *View) {
@@ -16,4 +22,111 @@ func batchOf(payload []byte) []string {
 	var texts []string
 	EachBatch(payload, func(text []byte) { texts = append(texts, string(text)) })
 	return texts
+}
+
+func marshalMessage(t testing.TB, m proto.Message) []byte {
+	t.Helper()
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// targetOf is a Target of the generated code as Parse shows it.
+func targetOf(to *cimpb.Target) (TargetKind, int64) {
+	switch kind := to.GetKind().(type) {
+	case *cimpb.Target_User:
+		return TargetUser, kind.User
+	case *cimpb.Target_Group:
+		return TargetGroup, kind.Group
+	case *cimpb.Target_Everyone:
+		if kind.Everyone {
+			return TargetEveryone, 0
+		}
+	case *cimpb.Target_Application:
+		if kind.Application {
+			return TargetApplication, 0
+		}
+	}
+	return TargetNone, 0
+}
+
+// compareWithGenerated parses payload with both decoders. Parse may accept what the generated code refuses
+// only inside the messages that it leaves unread, and refuse what that accepts only for a group.
+func compareWithGenerated(t testing.TB, payload []byte) {
+	t.Helper()
+	var v View
+	f := new(cimpb.Frame)
+	errHere, errThere := v.Parse(payload), proto.Unmarshal(payload, f)
+	if errHere != nil {
+		if errThere == nil && !hasGroup(f) {
+			t.Fatalf("Parse(%x) = %v, the generated code takes it: %v", payload, errHere, f)
+		}
+		return
+	}
+	if errThere != nil {
+		if !v.HasHello && !v.HasProperties && v.Welcome == nil && v.Status == nil {
+			t.Fatalf("Parse takes %x, the generated code does not: %v", payload, errThere)
+		}
+		return
+	}
+	compareFields(t, &v, f)
+	if got := batchOf(payload); !slices.Equal(got, f.GetBatch()) {
+		t.Fatalf("batch is %q, generated %q", got, f.GetBatch())
+	}
+}
+
+func compareFields(t testing.TB, v *View, f *cimpb.Frame) {
+	t.Helper()
+	to, toID := targetOf(f.GetTo())
+	numbers := map[string][2]any{
+		"cmd": {v.Cmd, f.GetCmd()}, "user_id": {v.UserID, f.GetUserId()}, "from": {v.From, f.GetFrom()},
+		"to": {v.To, to}, "to.id": {v.ToID, toID}, "seq": {v.Seq, f.GetSeq()}, "log_epoch": {v.LogEpoch, f.GetLogEpoch()},
+		"group": {v.Group, f.GetGroup()}, "client_msg_id": {v.ClientMsgID, f.GetClientMsgId()},
+		"sent_at_ms": {v.SentAtMs, f.GetSentAtMs()}, "qos": {v.QoS, f.GetQos()},
+		"has hello": {v.HasHello, f.GetHello() != nil}, "has batch": {v.HasBatch, len(f.GetBatch()) > 0},
+		"has properties": {v.HasProperties, len(f.GetProperties()) > 0},
+		"has welcome":    {v.Welcome != nil, f.GetWelcome() != nil}, "has status": {v.Status != nil, f.GetStatus() != nil},
+	}
+	for name, pair := range numbers {
+		if pair[0] != pair[1] {
+			t.Fatalf("%s is %v, generated %v", name, pair[0], pair[1])
+		}
+	}
+	strs := map[string][2][]byte{
+		"text": {v.Text, []byte(f.GetText())}, "from_name": {v.FromName, []byte(f.GetFromName())}, "payload": {v.Payload, f.GetPayload()},
+	}
+	for name, pair := range strs {
+		if !bytes.Equal(pair[0], pair[1]) {
+			t.Fatalf("%s is %q, generated %q", name, pair[0], pair[1])
+		}
+	}
+	compareHello(t, v, f)
+}
+
+// compareHello leaves out a hello that came twice, which the generated code merges.
+func compareHello(t testing.TB, v *View, f *cimpb.Frame) {
+	t.Helper()
+	if !v.HasHello || proto.Size(f.GetHello()) > len(v.Hello) {
+		return
+	}
+	hello := new(cimpb.Hello)
+	if err := proto.Unmarshal(v.Hello, hello); err != nil {
+		t.Fatalf("the view's hello cannot be read: %v", err)
+	}
+}
+
+// hasGroup reports whether f or its target kept an unknown field of the group type.
+func hasGroup(f *cimpb.Frame) bool {
+	for _, unknown := range [][]byte{f.ProtoReflect().GetUnknown(), f.GetTo().ProtoReflect().GetUnknown()} {
+		for len(unknown) > 0 {
+			_, n := nextField(unknown)
+			if n < 0 {
+				return true
+			}
+			unknown = unknown[n:]
+		}
+	}
+	return false
 }
