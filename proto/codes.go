@@ -27,6 +27,7 @@ const (
 	CodeUnsupported      Code = 20 // this server does not offer it
 	CodeDiskFull         Code = 21 // the server's disk is full; nothing was stored
 	CodeNoServer         Code = 22 // no server can take a connection now
+	CodeInternal         Code = 23 // a defect of the server; its log has the cause
 )
 
 // Come back after a while.
@@ -85,6 +86,7 @@ var codeTexts = map[Code]codeText{
 	CodeUnsupported:      {"unsupported", "This server does not offer that."},
 	CodeDiskFull:         {"disk_full", "The server's disk is full; make room in its data folder."},
 	CodeNoServer:         {"no_server", "No server can take a connection now; try again later."},
+	CodeInternal:         {"internal", "The server failed at this; its log says why."},
 
 	CodeBusy:         {"busy", "Too many logins at once; come back later."},
 	CodeServerFull:   {"server_full", "The server holds as many connections as it may; come back later."},

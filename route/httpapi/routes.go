@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"github.com/valyala/fasthttp"
+)
+
+// style is how an endpoint answers when it refuses.
+type style uint8
+
+const (
+	styleV1  style = iota // {"error":{...}} and an HTTP status that says it too
+	styleCIM              // CIM's envelope
+	styleOps              // for operators and machines: open without authentication
+)
+
+// endpoint is one method of one path.
+type endpoint struct {
+	method string
+	path   string // {id} at the end matches one segment
+	style  style
+	serve  func(*call)
+	// anyHost: load balancers probe by whatever name they know, and there is nothing to steal.
+	anyHost bool
+}
+
+const (
+	get  = fasthttp.MethodGet
+	post = fasthttp.MethodPost
+)
+
+// routes is the whole table. openapi.yaml describes each line of it.
+func (a *API) routes() []*endpoint {
+	return []*endpoint{
+		{method: post, path: "/registerAccount", style: styleCIM, serve: cimPost(a, cimFallback, a.cimRegister)},
+		{method: post, path: "/login", style: styleCIM, serve: cimPost(a, cimFallback, a.cimLogin)},
+		{method: post, path: "/offLine", style: styleCIM, serve: cimPost(a, cimFallback, a.cimOffLine)},
+		{method: get, path: "/onlineUser", style: styleCIM, serve: a.cimOnlineUser},
+		{method: post, path: "/onlineUser", style: styleCIM, serve: a.cimOnlineUser},
+		{method: post, path: "/groupRoute", style: styleCIM, serve: cimPost(a, cimFallback, a.cimGroup)},
+		{method: post, path: "/p2pRoute", style: styleCIM, serve: cimPost(a, cimStoreError, a.cimP2P)},
+		{method: post, path: "/fetchOfflineMsgs", style: styleCIM, serve: cimPost(a, cimFetchError, a.cimFetchOffline)},
+		{method: post, path: "/sendMsg", style: styleCIM, serve: cimPost(a, cimFallback, a.cimSendMsg)},
+
+		{method: post, path: "/v1/accounts", serve: v1Post(a, a.v1Register)},
+		{method: get, path: "/v1/accounts", serve: v1Get(a, a.v1FindAccounts)},
+		{method: get, path: "/v1/accounts/{id}", serve: v1Get(a, a.v1Account)},
+		{method: post, path: "/v1/login", serve: v1Post(a, a.v1Login)},
+		{method: get, path: "/v1/online", serve: v1Get(a, a.v1Online)},
+		{method: get, path: "/v1/online/count", serve: v1Get(a, a.v1OnlineCount)},
+		{method: post, path: "/v1/messages", serve: v1Post(a, a.v1Send)},
+
+		{method: get, path: "/openapi.yaml", style: styleOps, serve: a.openAPI},
+		{method: get, path: "/healthz", style: styleOps, serve: a.healthz, anyHost: true},
+		{method: get, path: "/readyz", style: styleOps, serve: a.readyz, anyHost: true},
+		{method: get, path: "/metrics", style: styleOps, serve: a.metricsHandler()},
+	}
+}
+
+func index(all []*endpoint) map[string]map[string]*endpoint {
+	byPath := make(map[string]map[string]*endpoint)
+	for _, e := range all {
+		if byPath[e.path] == nil {
+			byPath[e.path] = make(map[string]*endpoint)
+		}
+		byPath[e.path][e.method] = e
+	}
+	return byPath
+}
