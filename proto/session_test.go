@@ -37,7 +37,7 @@ func docSession(t *testing.T) []step {
 			Cmd: Command_LOGIN, UserId: 42, Text: "alice",
 			Hello: &Hello{Version: 1, Device: "laptop", HeartbeatMs: 30_000, Cursors: []*Cursor{{LogEpoch: 5, Seq: 6}}},
 		}},
-		{"S", &Frame{Cmd: Command_WELCOME, Welcome: &Welcome{
+		{"S", &Frame{Cmd: Command_WELCOME, UserId: 42, Welcome: &Welcome{
 			SessionEpoch: 1_700_000_060_000, HeartbeatMs: 30_000, IdleTimeoutMs: 75_000, SendCredit: 32, MaxFrameBytes: 64 << 10,
 			Inbox: &Cursor{LogEpoch: 5, Seq: 7}, Acked: 6, ServerTimeMs: 1_700_000_060_000, Instance: "9f2c41d0",
 		}}},
