@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	cimpb "cim/proto"
@@ -72,6 +73,7 @@ func compareWithGenerated(t testing.TB, payload []byte) {
 		return
 	}
 	compareFields(t, &v, f)
+	compareEncoded(t, payload, &v, f)
 	if got := batchOf(payload); !slices.Equal(got, f.GetBatch()) {
 		t.Fatalf("batch is %q, generated %q", got, f.GetBatch())
 	}
@@ -102,19 +104,39 @@ func compareFields(t testing.TB, v *View, f *cimpb.Frame) {
 			t.Fatalf("%s is %q, generated %q", name, pair[0], pair[1])
 		}
 	}
-	compareHello(t, v, f)
 }
 
-// compareHello leaves out a hello that came twice, which the generated code merges.
-func compareHello(t testing.TB, v *View, f *cimpb.Frame) {
+// compareEncoded decodes the messages that Parse leaves unread, except those that came twice: the generated
+// code merges them.
+func compareEncoded(t testing.TB, payload []byte, v *View, f *cimpb.Frame) {
 	t.Helper()
-	if !v.HasHello || proto.Size(f.GetHello()) > len(v.Hello) {
-		return
+	for num, c := range map[protowire.Number]struct {
+		encoded   []byte
+		got, want proto.Message
+	}{
+		fieldHello:   {v.Hello, new(cimpb.Hello), f.GetHello()},
+		fieldWelcome: {v.Welcome, new(cimpb.Welcome), f.GetWelcome()},
+		fieldStatus:  {v.Status, new(cimpb.Status), f.GetStatus()},
+	} {
+		if occurrences(payload, num) != 1 {
+			continue
+		}
+		if err := proto.Unmarshal(c.encoded, c.got); err != nil || !proto.Equal(c.got, c.want) {
+			t.Fatalf("field %d of the view is %v (%v), generated %v", num, c.got, err, c.want)
+		}
 	}
-	hello := new(cimpb.Hello)
-	if err := proto.Unmarshal(v.Hello, hello); err != nil {
-		t.Fatalf("the view's hello cannot be read: %v", err)
+}
+
+func occurrences(payload []byte, num protowire.Number) int {
+	count := 0
+	for len(payload) > 0 {
+		f, n := nextField(payload)
+		if f.num == num && f.typ == protowire.BytesType {
+			count++
+		}
+		payload = payload[n:]
 	}
+	return count
 }
 
 // hasGroup reports whether f or its target kept an unknown field of the group type.
