@@ -143,3 +143,17 @@ func (c Code) Comeback() Comeback {
 func (c Code) Status(retryAfterMs uint32) *Status {
 	return &Status{Code: uint32(c), Text: c.Sentence(), RetryAfterMs: retryAfterMs, Comeback: c.Comeback()}
 }
+
+var codeNames = func() map[string]Code {
+	names := make(map[string]Code, len(codeTexts))
+	for c, t := range codeTexts {
+		names[t.name] = c
+	}
+	return names
+}()
+
+// ParseCode finds the code that String names so; 0 and false when the table has none.
+func ParseCode(name string) (Code, bool) {
+	c, ok := codeNames[name]
+	return c, ok
+}

@@ -1,0 +1,108 @@
+package client
+
+import (
+	"sync"
+	"time"
+
+	"cim/netcore/frame"
+)
+
+// acks decides when the next ACK is written. ACKs are cumulative, and each costs the server a write to its
+// store: so one goes out for ackEvery messages, or ackWithin after the last one, whichever comes first.
+type acks struct {
+	mu    sync.Mutex
+	done  Cursor // everything up to here was handled
+	owed  int    // messages handled since the last ACK; a repetition counts as one
+	due   time.Time
+	wrote time.Time
+}
+
+// place is what was handled last.
+func (a *acks) place() Cursor {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.done
+}
+
+// restart moves the place without owing anything: to a stored cursor, or to the base of another log epoch.
+func (a *acks) restart(c Cursor) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.done, a.owed = c, 0
+}
+
+// welcomed compares with what the server knows. It may know more (another device) or less (a lost ACK).
+func (a *acks) welcomed(server Cursor, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.done == Cursor{}:
+		a.done = server
+	case a.done.LogEpoch != server.LogEpoch: // the note of the reset is in the queue
+	case server.Seq > a.done.Seq:
+		a.done, a.owed = server, 0
+	case server.Seq < a.done.Seq:
+		a.owe(now)
+	}
+}
+
+// handled notes that everything up to c was handled; idle says that nothing waits behind it. It reports
+// whether the writer has to be woken.
+func (a *acks) handled(c Cursor, idle bool, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c.LogEpoch == a.done.LogEpoch && c.Seq <= a.done.Seq {
+		return false
+	}
+	a.done = c
+	wasDue := a.due
+	first := a.owed == 0
+	a.owe(now)
+	if idle {
+		a.due = earlier(a.due, a.wrote.Add(ackWithin))
+	}
+	if a.owed >= ackEvery {
+		a.due = now
+	}
+	return first || a.due.Before(wasDue)
+}
+
+// again owes the ACK of the place once more: the server repeats what it thinks was not handled.
+func (a *acks) again(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done.Seq == 0 || a.owed > 0 {
+		return false
+	}
+	a.owe(now)
+	return true
+}
+
+func (a *acks) owe(now time.Time) {
+	if a.owed == 0 {
+		a.due = now.Add(ackWithin)
+	}
+	a.owed++
+}
+
+// appendDue appends an ACK if one is due, or owed and forced. next is when to ask again; zero: nothing is
+// owed.
+func (a *acks) appendDue(dst []byte, now time.Time, force bool) (out []byte, next time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.owed == 0:
+		return dst, time.Time{}
+	case !force && now.Before(a.due):
+		return dst, a.due
+	}
+	a.owed, a.wrote = 0, now
+	return frame.AppendAck(dst, frame.Cursor{LogEpoch: a.done.LogEpoch, Seq: a.done.Seq}), time.Time{}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

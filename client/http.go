@@ -1,0 +1,151 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	cimpb "cim/proto"
+)
+
+// api calls /v1 of a route.
+type api struct {
+	base  string // without a slash at its end
+	token string
+	http  *http.Client
+	own   bool // http was made here, and its idle connections are closed here
+}
+
+func newAPI(o Options) *api {
+	a := &api{base: strings.TrimRight(o.Route, "/"), token: o.Token, http: o.HTTP}
+	if a.http == nil {
+		a.own = true
+		a.http = &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, DialContext: o.Dialer, IdleConnTimeout: 30 * time.Second,
+		}}
+	}
+	return a
+}
+
+func (a *api) close() {
+	if a.own {
+		a.http.CloseIdleConnections()
+	}
+}
+
+func (a *api) get(ctx context.Context, path string, query url.Values, out any) error {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return a.call(ctx, http.MethodGet, path, nil, out)
+}
+
+func (a *api) post(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("encode the request to %s: %w", path, err)
+	}
+	return a.call(ctx, http.MethodPost, path, bytes.NewReader(body), out)
+}
+
+// call makes one request. Errors: *StatusError for every answer that is not a 2xx.
+func (a *api) call(ctx context.Context, method, path string, body io.Reader, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, body)
+	if err != nil {
+		return fmt.Errorf("the route %q is not a URL: %w", a.base, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if a.token != "" {
+		req.Header.Set("Authorization", "Bearer "+a.token)
+	}
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return unwrapURL(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer of %s: %w", path, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return readRefusal(resp, raw, time.Now())
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fmt.Errorf("the answer of %s%s is not what a route says; check the URL: %w", a.base, path, err)
+	}
+	return nil
+}
+
+// unwrapURL keeps the cause of a failed request: the step that is added to it names the route already.
+func unwrapURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// refusalBody is the error envelope of /v1.
+type refusalBody struct {
+	Error struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// readRefusal never fails: a proxy between us and the route answers with pages of its own.
+func readRefusal(resp *http.Response, raw []byte, now time.Time) *StatusError {
+	e := &StatusError{HTTPStatus: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now)}
+	var body refusalBody
+	_ = json.Unmarshal(raw, &body)
+	e.Text = body.Error.Message
+	e.Code, _ = cimpb.ParseCode(body.Error.Code)
+	e.Comeback = e.Code.Comeback()
+	if e.Text == "" {
+		e.Text = fmt.Sprintf("%s answered HTTP %d", resp.Request.URL.Redacted(), resp.StatusCode)
+	}
+	return e
+}
+
+// retryAfter reads both forms of the header (RFC 9110, 10.2.3).
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// serverPlace is where /v1/login sends a client.
+type serverPlace struct {
+	Host     string `json:"host"`
+	Port     int    `json:"port"`
+	Instance string `json:"instance"`
+}
+
+func (p serverPlace) addr() string { return net.JoinHostPort(p.Host, strconv.Itoa(p.Port)) }
+
+type loginRequest struct {
+	UserID int64  `json:"user_id"`
+	Name   string `json:"name,omitempty"`
+	Device string `json:"device"`
+}
+
+type loginAnswer struct {
+	UserID int64       `json:"user_id"`
+	Name   string      `json:"name"`
+	Server serverPlace `json:"server"`
+	Ticket string      `json:"ticket"`
+}

@@ -1,0 +1,146 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"cim/netcore/frame"
+	cimpb "cim/proto"
+)
+
+// protocolVersion of our hello.
+const protocolVersion = 1
+
+// account registers the name, or takes the id that was given.
+func (c *Client) account(ctx context.Context) (Account, error) {
+	if c.opts.UserID != 0 {
+		return Account{ID: c.opts.UserID, Name: c.opts.Name, Kind: c.opts.Kind}, nil
+	}
+	var a Account
+	in := map[string]string{"name": c.opts.Name, "kind": string(c.opts.Kind)}
+	if err := c.api.post(ctx, "/v1/accounts", in, &a); err != nil {
+		return Account{}, wrapStep("register at "+c.opts.Route, err)
+	}
+	if a.ID <= 0 {
+		return Account{}, fmt.Errorf("register at %s: the answer has no user id; check the URL", c.opts.Route)
+	}
+	return a, nil
+}
+
+// establish is one attempt: log in at the route, connect to the server that it names, wait for WELCOME.
+func (c *Client) establish(ctx context.Context) (*conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.ConnectTimeout, errTooSlow)
+	defer cancel()
+	var at loginAnswer
+	in := loginRequest{UserID: c.me.ID, Name: c.me.Name, Device: c.opts.Device}
+	if err := c.api.post(ctx, "/v1/login", in, &at); err != nil {
+		return nil, wrapStep("log in at "+c.opts.Route, err)
+	}
+	addr := at.Server.addr()
+	nc, err := c.opts.Dialer(ctx, "tcp", addr)
+	if err != nil {
+		return nil, wrapStep("connect to the server", err)
+	}
+	cn := newConn(nc, c.acks, c.opts.WriteTimeout)
+	if err := c.greet(ctx, cn, at); err != nil {
+		_ = nc.Close()
+		return nil, wrapStep("log in at the server "+addr, err)
+	}
+	cn.session.Addr = addr
+	return cn, nil
+}
+
+var errTooSlow = errors.New("no answer within Options.ConnectTimeout")
+
+// greet sends LOGIN and waits for WELCOME. ctx cuts the wait short.
+func (c *Client) greet(ctx context.Context, cn *conn, at loginAnswer) error {
+	stop := context.AfterFunc(ctx, func() { _ = cn.nc.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	login, err := frame.AppendFrame(nil, c.loginFrame(at))
+	if err != nil {
+		return err
+	}
+	if _, err = cn.nc.Write(login); err == nil {
+		err = cn.awaitWelcome()
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (c *Client) loginFrame(at loginAnswer) *cimpb.Frame {
+	hello := &cimpb.Hello{
+		Version: protocolVersion, Token: at.Ticket, Device: c.opts.Device,
+		HeartbeatMs: uint32(c.opts.Heartbeat / time.Millisecond),
+	}
+	if done := c.acks.place(); done != (Cursor{}) {
+		hello.Cursors = []*cimpb.Cursor{{LogEpoch: done.LogEpoch, Seq: done.Seq}}
+	}
+	return &cimpb.Frame{Cmd: cimpb.Command_LOGIN, UserId: c.me.ID, Text: at.Name, Hello: hello}
+}
+
+// awaitWelcome reads the first frame, which says yes or no.
+func (cn *conn) awaitWelcome() error {
+	payload, err := cn.nextFrame()
+	if err != nil {
+		return err
+	}
+	var v frame.View
+	if err := v.Parse(payload); err != nil {
+		return err
+	}
+	switch v.Cmd {
+	case cimpb.Command_WELCOME:
+		return cn.welcomed(v.Welcome)
+	case cimpb.Command_ERROR, cimpb.Command_KICK, cimpb.Command_MOVE:
+		return endingStatus(&v)
+	}
+	return fmt.Errorf("the server answered LOGIN with %v: it does not speak this protocol", v.Cmd)
+}
+
+func (cn *conn) welcomed(raw []byte) error {
+	w := &cimpb.Welcome{}
+	if err := proto.Unmarshal(raw, w); err != nil {
+		return fmt.Errorf("read WELCOME: %w", err)
+	}
+	beat := orDuration(time.Duration(w.GetHeartbeatMs())*time.Millisecond, defaultBeat)
+	cn.welcome = w
+	cn.session = Session{
+		Connected: true, Instance: w.GetInstance(), Epoch: w.GetSessionEpoch(), Heartbeat: beat, Since: time.Now(),
+	}
+	cn.live = newLiveness(cn.nc, beat)
+	return cn.nc.SetDeadline(time.Time{})
+}
+
+// readStatus reads the status of a frame; what the server left out comes from the table of codes.
+func readStatus(raw []byte) *StatusError {
+	st := &cimpb.Status{}
+	if err := proto.Unmarshal(raw, st); err != nil {
+		st = cimpb.CodeBadFrame.Status(0)
+	}
+	e := &StatusError{
+		Code: cimpb.Code(st.GetCode()), Text: st.GetText(), Comeback: st.GetComeback(),
+		RetryAfter: time.Duration(st.GetRetryAfterMs()) * time.Millisecond,
+	}
+	if e.Text == "" {
+		e.Text = e.Code.Sentence()
+	}
+	if e.Comeback == cimpb.Comeback_COMEBACK_UNSPECIFIED {
+		e.Comeback = e.Code.Comeback()
+	}
+	return e
+}
+
+// endingStatus reads the status of a frame that ends the connection.
+func endingStatus(v *frame.View) *StatusError {
+	e := readStatus(v.Status)
+	if v.Cmd == cimpb.Command_MOVE && e.Code == 0 {
+		e = refusal(cimpb.CodeMoved)
+	}
+	return e
+}

@@ -1,0 +1,121 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Limits, each with its reason.
+const (
+	maxFrame        = 1<<20 + 64<<10         // largest frame taken from a server: 1 MiB of content and room around it
+	maxAnswer       = 4 << 20                // largest HTTP answer; 1,000 accounts take about 200 KiB
+	maxDevice       = 64                     // bytes, as the wire says
+	queueMessages   = 1024                   // messages between reader and Handler
+	queueBytes      = 8 << 20                // and what they may weigh, so that 1,024 large ones do not take 1 GiB
+	ackEvery        = 64                     // an ACK for so many handled messages,
+	ackWithin       = 20 * time.Millisecond  // or after so long
+	pongWithin      = 10 * time.Second       // a PING is answered sooner than that, or the connection is dead
+	syncAgain       = 5 * time.Second        // a gap that is still open after so long is asked for again
+	stableAfter     = 10 * time.Second       // a connection that lived so long resets the back-off
+	drainWithin     = time.Second            // Close waits so long for the server to take what was written
+	elsewhereWithin = 250 * time.Millisecond // "come back at once" is spread over so much
+	elsewhereTries  = 3                      // and becomes an ordinary back-off after so many in a row
+	defaultBeat     = 60 * time.Second       // when the server grants no heartbeat
+	defaultCredit   = 32                     // when the server grants no send credit
+)
+
+// Options say who connects where. Route, Handler and one of Name and UserID are required; the zero value of
+// everything else has a good default.
+type Options struct {
+	Route  string      // base URL, as http://127.0.0.1:8083
+	Name   string      // of the account; it is registered when UserID is 0
+	UserID int64       // 0: the account of Name, made if there is none
+	Kind   AccountKind // of an account that is registered; default AccountUser
+	Token  string      // sent to the route as a bearer token; empty: none
+	// Device names this installation, 1 to 64 bytes: it takes over its own older session at once, where another
+	// device may be refused. Default: random per process, the same for all its Clients.
+	Device  string
+	Handler Handler
+
+	Heartbeat time.Duration // wanted distance of PINGs; 0: the server's choice
+	Cursors   CursorStore   // what was handled, over restarts; nil: in memory only
+	Backoff   Backoff       // between connections, and between attempts of a failing Handler
+	Logger    *slog.Logger  // default: discards
+
+	// Dialer connects to servers, and to the route unless HTTP is set. Default: net.Dialer.
+	Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+	HTTP   *http.Client // default: one of its own
+
+	ConnectTimeout time.Duration // log in, connect, WELCOME: all of one attempt; default 15 s
+	WriteTimeout   time.Duration // one write to the connection; default 10 s
+}
+
+// Validate reports the first thing that keeps the options from working, and what to do about it.
+func (o Options) Validate() error {
+	u, err := url.Parse(o.Route)
+	switch {
+	case o.Route == "":
+		return errors.New("the route is missing: set Options.Route to its base URL, as http://127.0.0.1:8083")
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("the route %q is not a URL: write it as http://127.0.0.1:8083", o.Route)
+	case o.Name == "" && o.UserID == 0:
+		return errors.New("nobody to log in: set Options.Name or Options.UserID")
+	case o.UserID < 0:
+		return fmt.Errorf("the user id %d is below zero: leave it out to register the name", o.UserID)
+	case o.Kind != "" && o.Kind != AccountUser && o.Kind != AccountDevice:
+		return fmt.Errorf("the kind %q is unknown: use AccountUser or AccountDevice", o.Kind)
+	case len(o.Device) > maxDevice:
+		return fmt.Errorf("the device id has %d bytes: use at most %d", len(o.Device), maxDevice)
+	case o.Handler == nil:
+		return errors.New("nobody takes the messages: set Options.Handler (HandlerFuncs{} drops them)")
+	case o.Heartbeat < 0 || o.ConnectTimeout < 0 || o.WriteTimeout < 0:
+		return errors.New("a duration is below zero: leave it out for its default")
+	}
+	return o.Backoff.validate()
+}
+
+// withDefaults fills in whatever was left out.
+func (o Options) withDefaults() Options {
+	if o.Kind == "" {
+		o.Kind = AccountUser
+	}
+	if o.Device == "" {
+		o.Device = processDevice()
+	}
+	if o.Cursors == nil {
+		o.Cursors = noCursors{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Dialer == nil {
+		o.Dialer = (&net.Dialer{}).DialContext
+	}
+	o.Backoff = o.Backoff.withDefaults()
+	o.ConnectTimeout = orDuration(o.ConnectTimeout, 15*time.Second)
+	o.WriteTimeout = orDuration(o.WriteTimeout, 10*time.Second)
+	return o
+}
+
+func orDuration(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// processDevice is one id for the whole process: two Clients of one account in it are one device.
+var processDevice = sync.OnceValue(func() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // documented never to fail
+	return hex.EncodeToString(id[:])
+})
