@@ -51,7 +51,8 @@ type Peer interface {
 
 // Load says how busy a server is.
 type Load struct {
-	Sessions int
+	Sessions int // logged in
+	Conns    int // that, and connections on their way to it
 	Capacity int
 	Draining bool
 }

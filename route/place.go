@@ -53,5 +53,5 @@ func (r *Router) place(ctx context.Context, user int64) (Server, Peer, error) {
 
 func hasRoom(ctx context.Context, p Peer) bool {
 	l, err := p.Load(ctx)
-	return err == nil && !l.Draining && l.Sessions < l.Capacity
+	return err == nil && !l.Draining && l.Conns < l.Capacity
 }

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -60,4 +61,16 @@ func (r *Router) peer(instance string) (Peer, bool) {
 		return nil, false
 	}
 	return r.cfg.Peers.Peer(s)
+}
+
+// Ready lists what keeps the Router from doing its work; nothing when it is ready.
+func (r *Router) Ready(ctx context.Context) []Problem {
+	var problems []Problem
+	if _, err := r.cfg.Accounts.ByID(ctx, []int64{MaxID}); err != nil {
+		problems = append(problems, Problem{Component: "store", Detail: err.Error()})
+	}
+	if len(r.cfg.Registry.Servers()) == 0 {
+		problems = append(problems, Problem{Component: "registry", Detail: "no IM server is listed"})
+	}
+	return problems
 }

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cim/internal/buildinfo"
+	"cim/netcore"
+	"cim/route"
+	"cim/route/embedded"
+	"cim/route/httpapi"
+)
+
+// nodeConfig is a node's part of the flags.
+type nodeConfig struct {
+	listen, http, data, advertise, metrics string
+	idleTimeout                            time.Duration
+	maxConns, httpConns                    int
+	kickDuplicates                         bool
+	log                                    *slog.Logger
+}
+
+// node is a server, a route and their store in one process. Tests build whole nodes with it.
+type node struct {
+	log      *slog.Logger
+	store    *embedded.Store
+	router   *route.Router
+	server   *netcore.Server
+	api      *httpapi.API
+	httpAddr *net.TCPAddr
+	leave    func() // the registry
+	side     *http.Server
+	sideAddr *net.TCPAddr
+	wg       sync.WaitGroup
+	failedCh chan error // why the node cannot go on
+}
+
+// addressInUseError says which flag to change.
+type addressInUseError struct{ addr, flag string }
+
+func (e *addressInUseError) Error() string { return e.addr + " is in use" }
+
+// startNode opens the store first and the doors last. On an error nothing is left running.
+func startNode(cfg nodeConfig) (n *node, err error) {
+	n = &node{log: cfg.log, failedCh: make(chan error, 4)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close(context.Background()))
+		}
+	}()
+	if n.store, err = embedded.Open(embedded.Config{Dir: cfg.data, Logger: cfg.log}); err != nil {
+		return n, err
+	}
+	registry, local := embedded.NewRegistry(), &localPeers{}
+	if n.router, err = newRouter(cfg, n.store, registry, local); err != nil {
+		return n, err
+	}
+	instance := newInstance()
+	if err = n.startServer(cfg, instance); err != nil {
+		return n, err
+	}
+	local.server = n.server
+	metrics := newMetrics(n.server)
+	if err = n.startHTTP(cfg, metrics); err != nil {
+		return n, err
+	}
+	if err = n.startSide(cfg.metrics, metrics); err != nil {
+		return n, err
+	}
+	n.leave, err = registry.Join(context.Background(), n.listing(cfg, instance))
+	return n, err
+}
+
+func newRouter(cfg nodeConfig, store *embedded.Store, registry *embedded.Registry, peers route.Peers) (*route.Router, error) {
+	rc := route.Config{
+		Accounts: store, Directory: store, Inbox: store, Registry: registry, Peers: peers, Logger: cfg.log,
+	}
+	if cfg.kickDuplicates {
+		rc.Duplicate = route.DuplicateKick
+	}
+	return route.New(rc)
+}
+
+// newInstance names this process among all that ever ran.
+func newInstance() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return hex.EncodeToString(b[:])
+}
+
+func (n *node) startServer(cfg nodeConfig, instance string) (err error) {
+	maxConns := cfg.maxConns
+	ceiling, err := netcore.DefaultMaxConns(cfg.httpConns)
+	if err != nil {
+		return err
+	}
+	if maxConns == 0 {
+		maxConns = ceiling
+	}
+	if maxConns > ceiling {
+		return fmt.Errorf("--max-conns %d is more than the limit of open files allows (%d): raise the limit (ulimit -n)", maxConns, ceiling)
+	}
+	n.server, err = netcore.New(netcore.Config{
+		Listen: cfg.listen, Instance: instance, Backend: &backend{router: n.router, instance: instance, log: cfg.log},
+		AllowCIM: true, MaxConns: maxConns, IdleTimeout: cfg.idleTimeout, Logger: cfg.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err = n.server.Start(); err != nil {
+		n.server = nil
+	}
+	if errors.Is(err, netcore.ErrAddressInUse) {
+		return &addressInUseError{cfg.listen, "--listen"}
+	}
+	return err
+}
+
+func (n *node) startHTTP(cfg nodeConfig, metrics *prometheus.Registry) error {
+	api, err := httpapi.New(httpapi.Config{
+		Router: n.router, AuthCIM: true, Hosts: hostsOf(cfg), Metrics: metrics, Registerer: metrics, Logger: cfg.log,
+		Limits: httpapi.Limits{Conns: cfg.httpConns},
+	})
+	if err != nil {
+		return err
+	}
+	ln, err := listen(cfg.http, "--http")
+	if err != nil {
+		return err
+	}
+	n.api, n.httpAddr = api, ln.Addr().(*net.TCPAddr)
+	n.wg.Go(func() { n.fail("HTTP", api.Serve(ln)) })
+	return nil
+}
+
+// hostsOf are the names by which clients may call the HTTP port, besides loopback and addresses.
+func hostsOf(cfg nodeConfig) []string {
+	var hosts []string
+	if cfg.advertise != "" {
+		hosts = append(hosts, cfg.advertise)
+	}
+	if host, _, err := net.SplitHostPort(cfg.http); err == nil && host != "" {
+		hosts = append(hosts, host)
+	}
+	return hosts
+}
+
+func listen(addr, flag string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &addressInUseError{addr, flag}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return ln, nil
+}
+
+// fail reports what ended although nobody asked it to.
+func (n *node) fail(what string, err error) {
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		n.failedCh <- fmt.Errorf("%s ended: %w", what, err)
+	}
+}
+
+// listing is what the registry tells others of this node.
+func (n *node) listing(cfg nodeConfig, instance string) route.Server {
+	host := cfg.advertise
+	if host == "" {
+		host = n.server.Addr().IP.String()
+	}
+	return route.Server{
+		Instance: instance, Host: host, Port: n.server.Addr().Port, HTTPPort: n.httpAddr.Port,
+		Version: buildinfo.Version(), Capacity: n.server.Capacity(),
+	}
+}
+
+// Close stops in the opposite order: no new clients, no new requests, sessions told, store last. It may
+// be called on a node that only half started.
+func (n *node) Close(ctx context.Context) error {
+	var errs []error
+	if n.leave != nil {
+		n.leave()
+	}
+	if n.api != nil {
+		errs = append(errs, n.api.Shutdown(ctx))
+	}
+	if n.side != nil {
+		errs = append(errs, n.side.Shutdown(ctx))
+	}
+	if n.server != nil {
+		errs = append(errs, n.server.Stop(ctx))
+	}
+	n.wg.Wait()
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
+}

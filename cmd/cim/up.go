@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+
+	"cim/internal/buildinfo"
+	"cim/netcore"
+	"cim/route/embedded"
+)
+
+// drainTime bounds a graceful stop; what is acknowledged is on disk by then anyway.
+const drainTime = 10 * time.Second
+
+// upCmd runs server, route and store in one process.
+type upCmd struct {
+	Listen      string        `help:"Where clients connect: host:port." default:"127.0.0.1:11211"`
+	HTTP        string        `name:"http" help:"Where the HTTP API listens: host:port." default:"127.0.0.1:8083"`
+	Data        string        `help:"Folder of accounts and inboxes, or :memory:." default:"./cim-data"`
+	Auth        string        `help:"How callers prove who they are: cim (not at all, as CIM does) or token (not in this version)." enum:"cim,token" default:"cim"`
+	Advertise   string        `help:"Host that clients are told to connect to; required when --listen is a wildcard." placeholder:"HOST"`
+	IdleTimeout time.Duration `help:"Close a connection that sent nothing for so long; a client with hello gets 2.5 times its heartbeat." default:"90s"`
+	MaxConns    int           `help:"Connections to hold at most; 0: what the limit of open files allows." default:"0"`
+	HTTPConns   int           `name:"http-conns" help:"HTTP connections to hold at most." default:"1024"`
+	Duplicate   string        `help:"When a user connects from a second device: refuse it, or kick the first." enum:"refuse,kick" default:"refuse"`
+	Register    string        `help:"Who may make accounts; applications needs --auth token." enum:"anyone,applications" default:"anyone"`
+	Metrics     string        `help:"Also serve /metrics and /debug/pprof on this address; keep it private." placeholder:"ADDR"`
+	LogLevel    string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	LogFormat   string        `help:"text or json." enum:"text,json" default:"text"`
+}
+
+// Validate is called by kong after parsing.
+func (c *upCmd) Validate() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--listen %q is not host:port", c.Listen)
+	case isWildcard(host) && c.Advertise == "":
+		return errors.New("--listen on all addresses needs --advertise HOST: clients are told to connect there")
+	case c.Auth == "token":
+		return errors.New("--auth token is not in this version; start with --auth cim, on a network that you trust")
+	case c.Register == "applications":
+		return errors.New("--register applications needs --auth token, which is not in this version")
+	case c.IdleTimeout < time.Second:
+		return errors.New("--idle-timeout has to be at least 1s")
+	case c.MaxConns < 0 || c.HTTPConns < 1:
+		return errors.New("--max-conns must not be negative, and --http-conns has to be at least 1")
+	}
+	if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
+		return fmt.Errorf("--http %q is not host:port", c.HTTP)
+	}
+	return nil
+}
+
+func isWildcard(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
+}
+
+// Run serves until ctx ends, then drains.
+func (c *upCmd) Run(ctx context.Context, io streams) error {
+	log := newLogger(io.err, c.LogLevel, c.LogFormat)
+	// One P more than event loops: with as many, the runtime keeps taking the P of a loop that waits in
+	// epoll (docs/decisions/0004).
+	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
+	n, err := startNode(c.nodeConfig(log))
+	if err != nil {
+		return startError(err, c)
+	}
+	c.announce(io.out, n)
+	select {
+	case <-ctx.Done():
+		log.Info("stopping", "within", drainTime)
+	case err = <-n.failedCh:
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	return errors.Join(err, n.Close(stopCtx))
+}
+
+func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
+	return nodeConfig{
+		listen: c.Listen, http: c.HTTP, data: c.Data, advertise: c.Advertise, metrics: c.Metrics,
+		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, httpConns: c.HTTPConns,
+		kickDuplicates: c.Duplicate == "kick", log: log,
+	}
+}
+
+// startError says what to do about the usual reasons not to start.
+func startError(err error, c *upCmd) error {
+	var inUse *addressInUseError
+	switch {
+	case errors.As(err, &inUse):
+		return fmt.Errorf("%s is in use: stop the other process, or choose another address with %s", inUse.addr, inUse.flag)
+	case errors.Is(err, embedded.ErrLocked):
+		return fmt.Errorf("another cim uses the data folder %s: stop it, or choose another folder with --data", c.Data)
+	case errors.Is(err, embedded.ErrNotWritable):
+		return fmt.Errorf("cannot write the data folder %s (%w): change its owner or mode, or choose another with --data", c.Data, err)
+	}
+	return err
+}
+
+// announce tells a person how to go on.
+func (c *upCmd) announce(out io.Writer, n *node) {
+	route := "http://" + n.httpAddr.String()
+	fmt.Fprintf(out, "cim %s is up: clients on %s, HTTP on %s, data in %s\n", buildinfo.Version(), n.server.Addr(), route, c.Data)
+	fmt.Fprintf(out, "holds up to %d connections (open-file limit less %d for HTTP and files)\n", n.server.Capacity(), filesForOthers(c.HTTPConns))
+	fmt.Fprintln(out, "\nWARNING: --auth cim: anyone who reaches these ports can be anyone and read their messages.")
+	fmt.Fprintln(out, "Keep them on a network that you trust.")
+	fmt.Fprintf(out, "\nTo talk, in two more terminals:\n")
+	for _, name := range []string{"alice", "bob"} {
+		fmt.Fprintf(out, "  %s chat%s --name %s\n", commandName(), c.routeFlag(n), name)
+	}
+	fmt.Fprintln(out)
+}
+
+// routeFlag is what chat needs to find this process, if it is not where chat looks first.
+func (c *upCmd) routeFlag(n *node) string {
+	if n.httpAddr.Port == defaultRoutePort && n.httpAddr.IP.IsLoopback() {
+		return ""
+	}
+	host := n.httpAddr.IP.String()
+	if n.httpAddr.IP.IsUnspecified() {
+		host = c.Advertise
+	}
+	return " --route http://" + net.JoinHostPort(host, strconv.Itoa(n.httpAddr.Port))
+}
+
+// commandName is how the user calls this program.
+func commandName() string {
+	if isGoRun() {
+		return "go run ./cmd/cim"
+	}
+	return os.Args[0]
+}
+
+func filesForOthers(httpConns int) int { return httpConns + netcore.FilesKept }

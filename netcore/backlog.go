@@ -1,0 +1,184 @@
+package netcore
+
+import (
+	"context"
+	"time"
+
+	"cim/netcore/frame"
+	cimpb "cim/proto"
+)
+
+// fallBehind notes that the inbox holds what the session was not written, and reads it.
+func (l *loop) fallBehind(s *session) {
+	s.behind, s.again = true, true
+	l.catchUp(s)
+}
+
+// catchUp reads on in the inbox: one read at a time, and none while the connection is full.
+func (l *loop) catchUp(s *session) {
+	if s.reading || !s.behind || s.state != stateOpen {
+		return
+	}
+	if s.queued() > l.srv.cfg.SoftOutbound {
+		l.lookAgain(s)
+		return
+	}
+	s.reading, s.again = true, false
+	if !l.srv.backlogs.post(s.user, backlogWork{loop: l, session: s, user: s.user, after: s.pushed}) {
+		s.reading = false
+		l.lookAgain(s)
+	}
+}
+
+// catchUpUser is catchUp by name, for a stored message that found no room at the door.
+func (l *loop) catchUpUser(user int64) {
+	if p, ok := l.srv.hub.find(user); ok && int(p.loop) == l.index {
+		if s := l.at(p.slot, user); s != nil {
+			l.fallBehind(s)
+		}
+	}
+}
+
+// lookAgain has catchUp called in a moment: gnet does not tell when a connection has drained.
+func (l *loop) lookAgain(s *session) {
+	if !s.waiting {
+		s.waiting = true
+		l.waiting = append(l.waiting, s)
+	}
+	if !l.retrySet {
+		l.retrySet = true
+		time.AfterFunc(retryBacklog, func() { l.door.postAnswer(retryTask{}) })
+	}
+}
+
+// lookLater is lookAgain at the next tick, for when the store does not help: the sessions of a whole server
+// must not ask a broken store twenty times a second each.
+func (l *loop) lookLater(s *session) { l.later = append(l.later, s) }
+
+// lookNow lets the sessions that put it off for a tick look again.
+func (l *loop) lookNow() {
+	later := l.later
+	l.later = nil
+	for _, s := range later {
+		l.catchUp(s)
+	}
+}
+
+// retryTask lets all sessions that wait look again.
+type retryTask struct{}
+
+func (retryTask) run(l *loop) {
+	waiting := l.waiting
+	l.waiting, l.retrySet = nil, false
+	for _, s := range waiting {
+		s.waiting = false
+		l.catchUp(s)
+	}
+}
+
+// backlogWork is a read of an inbox on its way to the Backend and, with its answer, back.
+type backlogWork struct {
+	loop    *loop
+	session *session
+	user    int64
+	after   uint64
+}
+
+// handleBacklogs runs on a backlog worker.
+func (s *Server) handleBacklogs(ctx context.Context, batch []backlogWork) {
+	for _, w := range batch {
+		w.loop.counters.backlogReads.Add(1)
+		page, err := s.cfg.Backend.Backlog(ctx, w.user, w.after, backlogMessages, backlogBytes)
+		w.loop.door.postAnswer(&backlogAnswer{w.session, page, err})
+	}
+}
+
+// backlogAnswer is a part of an inbox for its session.
+type backlogAnswer struct {
+	session *session
+	page    Backlog
+	err     error
+}
+
+func (a *backlogAnswer) run(l *loop) {
+	s := a.session
+	s.reading = false
+	switch {
+	case s.state != stateOpen:
+	case a.err != nil:
+		l.lookLater(s)
+	case a.page.LogEpoch != s.logEpoch && s.logEpoch != 0, a.page.Acked > s.pushed:
+		l.restart(s, a.page.Inbox)
+	default:
+		l.writeBacklog(s, a.page)
+	}
+}
+
+// restart tells the session that its log is not what it was: the tail was lost, or what came before Acked
+// is gone. Then it goes on from there.
+func (l *loop) restart(s *session, in Inbox) {
+	s.logEpoch, s.pushed, s.acked = in.LogEpoch, in.Acked, in.Acked
+	if s.hello {
+		l.appendRare(s, &cimpb.Frame{Cmd: cimpb.Command_SYNC, LogEpoch: in.LogEpoch, Seq: in.Acked})
+	}
+	l.catchUp(s)
+}
+
+// writeBacklog writes what comes next of a page, as far as the connection takes it.
+func (l *loop) writeBacklog(s *session, page Backlog) {
+	s.logEpoch = page.LogEpoch
+	messages := page.Messages
+	for len(messages) > 0 && messages[0].Seq <= s.pushed {
+		messages = messages[1:]
+	}
+	if s.hello {
+		l.writeMessages(s, messages)
+	} else {
+		l.writeOffline(s, messages)
+	}
+	switch {
+	case s.pushed >= page.Last && !s.again:
+		s.behind = false
+	case len(page.Messages) == 0 && !s.again:
+		l.lookLater(s) // the store says that there is more and gives none
+	default:
+		l.catchUp(s)
+	}
+}
+
+func (l *loop) writeMessages(s *session, messages []Stored) {
+	for _, m := range messages {
+		if m.Seq != s.pushed+1 || s.queued() > l.srv.cfg.SoftOutbound {
+			return
+		}
+		s.pushed = m.Seq
+		l.appendBody(s, m.Body, frame.Cursor{LogEpoch: s.logEpoch, Seq: m.Seq})
+	}
+}
+
+// ack takes the receiver's word for what it has handled.
+func (l *loop) ack(s *session, c Cursor) {
+	l.counters.acks.Add(1)
+	if c.LogEpoch != s.logEpoch || c.Seq <= s.acked {
+		return
+	}
+	beyond := c.Seq > s.pushed // proof that the inbox lost its tail; the store decides
+	if !l.srv.acks.post(s.user, Ack{s.user, c}) {
+		l.counters.dropped[dropAck].Add(1)
+		return
+	}
+	if beyond {
+		l.fallBehind(s)
+		return
+	}
+	s.acked = c.Seq
+}
+
+// sync sends the inbox again from above a place, which a client asks for when it finds a gap.
+func (l *loop) sync(s *session, c Cursor) {
+	s.pushed = s.acked
+	if c.LogEpoch == s.logEpoch && c.Seq > s.acked {
+		s.pushed = c.Seq
+	}
+	l.fallBehind(s)
+}

@@ -1,0 +1,96 @@
+package netcore
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+)
+
+// Config of a Server. Listen, Instance and Backend are required; the zero value of any other field means
+// its default.
+type Config struct {
+	Listen   string // host:port; port 0 takes a free one
+	Instance string // identifies this process
+	Backend  Backend
+	AllowCIM bool // take LOGIN without hello
+
+	Loops        int           // default: one per core
+	MaxConns     int           // default: DefaultMaxConns(0)
+	IdleTimeout  time.Duration // default 90 s; a session with hello gets 2.5 times its heartbeat
+	LoginTimeout time.Duration // default 10 s
+	FrameTimeout time.Duration // default 30 s
+	MinHeartbeat time.Duration // smallest heartbeat granted; default 10 s
+	MaxHeartbeat time.Duration // largest heartbeat granted; default 1 h
+	Tick         time.Duration // resolution of the three time-outs; default 1 s
+	MaxFrame     int           // bytes; default 64 KiB
+	SendCredit   int           // default 32
+	SoftOutbound int           // bytes; default 256 KiB
+	HardOutbound int           // bytes; default 1 MiB
+	Logger       *slog.Logger  // default: slog.Default()
+}
+
+// withDefaults fills in what is not set and checks that the whole makes sense.
+func (c Config) withDefaults() (Config, error) {
+	if c.Listen == "" || c.Instance == "" || c.Backend == nil {
+		return c, errors.New("netcore: Listen, Instance and Backend are required")
+	}
+	setDefault(&c.Loops, runtime.NumCPU())
+	setDefault(&c.IdleTimeout, defaultIdleTimeout)
+	setDefault(&c.LoginTimeout, defaultLoginTimeout)
+	setDefault(&c.FrameTimeout, defaultFrameTimeout)
+	setDefault(&c.MinHeartbeat, defaultMinHeartbeat)
+	setDefault(&c.MaxHeartbeat, defaultMaxHeartbeat)
+	setDefault(&c.Tick, defaultTick)
+	setDefault(&c.MaxFrame, defaultMaxFrame)
+	setDefault(&c.SendCredit, defaultSendCredit)
+	setDefault(&c.SoftOutbound, defaultSoftOutbound)
+	setDefault(&c.HardOutbound, defaultHardOutbound)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.MaxConns == 0 {
+		n, err := DefaultMaxConns(0)
+		if err != nil {
+			return c, err
+		}
+		c.MaxConns = n
+	}
+	return c, c.validate()
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.MaxConns < 1:
+		return fmt.Errorf("netcore: MaxConns is %d, and has to be at least 1", c.MaxConns)
+	case c.MinHeartbeat > c.MaxHeartbeat:
+		return errors.New("netcore: MinHeartbeat is above MaxHeartbeat")
+	case c.SoftOutbound > c.HardOutbound:
+		return errors.New("netcore: SoftOutbound is above HardOutbound")
+	case c.IdleTimeout < c.Tick:
+		return errors.New("netcore: IdleTimeout is below one Tick")
+	}
+	return nil
+}
+
+// heartbeat grants what a client wants within the limits; 0 asks for the server's choice.
+func (c Config) heartbeat(wanted time.Duration) time.Duration {
+	if wanted == 0 {
+		wanted = time.Duration(float64(c.IdleTimeout) / heartbeatsPerIdle)
+	}
+	return min(max(wanted, c.MinHeartbeat), c.MaxHeartbeat)
+}
+
+// ticks rounds up, and adds the tick in which the time begins: what is due after d is never early, and at
+// most one tick late.
+func (c Config) ticks(d time.Duration) int64 {
+	return int64((d+c.Tick-1)/c.Tick) + 1
+}

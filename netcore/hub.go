@@ -1,0 +1,179 @@
+package netcore
+
+import (
+	"slices"
+	"sync"
+)
+
+const hubShards = 256 // a power of two
+
+// place is where a user's session lives. It holds no pointer, so the collector does not scan the table.
+type place struct {
+	epoch uint64
+	slot  uint32
+	loop  uint16
+}
+
+// claiming counts the logins of one user that wait for their claim.
+type claiming struct {
+	logins  uint32
+	touched bool // a stored message came for them meanwhile
+}
+
+// hub finds the session of a user. Safe for concurrent use; sharded so that loops seldom meet.
+type hub struct {
+	shards [hubShards]hubShard
+}
+
+type hubShard struct {
+	mu       sync.RWMutex
+	live     map[int64]place
+	claiming map[int64]claiming
+	reserved map[int64]*reservation
+}
+
+func newHub() *hub {
+	h := &hub{}
+	for i := range h.shards {
+		s := &h.shards[i]
+		s.live, s.claiming = make(map[int64]place), make(map[int64]claiming)
+		s.reserved = make(map[int64]*reservation)
+	}
+	return h
+}
+
+// shardOf spreads ids, which may be consecutive, by Fibonacci hashing (Knuth, TAOCP vol. 3, 6.4).
+func shardOf(user int64) int { return int(uint64(user) * 0x9E3779B97F4A7C15 >> (64 - 8)) }
+
+func (h *hub) shard(user int64) *hubShard { return &h.shards[shardOf(user)] }
+
+// beginClaim must come before the claim is sent, so that no message can fall between the store's word and
+// the table's.
+func (h *hub) beginClaim(user int64) {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.claiming[user]
+	c.logins++
+	s.claiming[user] = c
+}
+
+// endClaim follows each beginClaim. touched tells that a stored message came meanwhile.
+func (h *hub) endClaim(user int64) (touched bool) {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.endClaim(user)
+}
+
+func (s *hubShard) endClaim(user int64) (touched bool) {
+	c := s.claiming[user]
+	if c.logins--; c.logins == 0 {
+		delete(s.claiming, user)
+	} else {
+		s.claiming[user] = c
+	}
+	return c.touched
+}
+
+// install ends a claim with the session at p. Only a higher epoch replaces an entry: ok is false when the
+// table already knows a newer session. old is the entry that was replaced, if any.
+func (h *hub) install(user int64, p place) (old place, replaced, touched, ok bool) {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	touched = s.endClaim(user)
+	old, replaced = s.live[user]
+	if replaced && old.epoch >= p.epoch {
+		return place{}, false, touched, false
+	}
+	s.live[user] = p
+	return old, replaced, touched, true
+}
+
+// remove drops the entry of exactly that session.
+func (h *hub) remove(user int64, epoch uint64) {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p, ok := s.live[user]; ok && p.epoch == epoch {
+		delete(s.live, user)
+	}
+}
+
+// find returns the live session of a user.
+func (h *hub) find(user int64) (place, bool) {
+	s := h.shard(user)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	p, ok := s.live[user]
+	return p, ok
+}
+
+// findForStored is find for a stored message: a login that is being claimed is told to look at its inbox,
+// and a reservation looks when its LOGIN comes; both count as here.
+func (h *hub) findForStored(user int64) (p place, live, here bool) {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, live = s.live[user]
+	c, waits := s.claiming[user]
+	if waits {
+		c.touched = true
+		s.claiming[user] = c
+	}
+	return p, live, live || waits || s.reserved[user] != nil
+}
+
+// holds proves a session: a live one of that epoch, a claim whose answer is under way, or a reservation.
+func (h *hub) holds(user int64, epoch uint64) bool {
+	s := h.shard(user)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if p, ok := s.live[user]; ok && p.epoch == epoch {
+		return true
+	}
+	if r := s.reserved[user]; r != nil && r.epoch == epoch {
+		return true
+	}
+	_, ok := s.claiming[user]
+	return ok
+}
+
+// online lists up to limit users after the one given, in the order of shard, then id; next is 0 at the end.
+func (h *hub) online(after int64, limit int) (users []int64, next int64) {
+	first := 0
+	if after != 0 {
+		first = shardOf(after)
+	}
+	for i := first; i < hubShards; i++ {
+		ids := h.shards[i].users()
+		for _, id := range ids {
+			if i == first && after != 0 && id <= after {
+				continue
+			}
+			if len(users) == limit {
+				return users, users[limit-1]
+			}
+			users = append(users, id)
+		}
+	}
+	return users, 0
+}
+
+// users of one shard, in order: those connected and those expected.
+func (s *hubShard) users() []int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	ids := make([]int64, 0, len(s.live)+len(s.reserved))
+	for id := range s.live {
+		ids = append(ids, id)
+	}
+	for id := range s.reserved {
+		if _, live := s.live[id]; !live {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,96 @@
+package netcore
+
+import (
+	"context"
+	"sync"
+)
+
+// lane carries work from the loops to workers that may block. Everything with one key goes to the same
+// worker, in order; what waits is handed over in batches. Queues are bounded.
+type lane[T any] struct {
+	workers []*laneWorker[T]
+	wg      sync.WaitGroup
+}
+
+type laneWorker[T any] struct {
+	mu     sync.Mutex
+	queue  []T
+	closed bool
+	limit  int
+	wakeCh chan struct{} // holds one token while the queue may not be empty
+}
+
+// newLane starts workers that call handle until close. limit bounds each worker's queue.
+func newLane[T any](workers, limit int, handle func(ctx context.Context, batch []T)) *lane[T] {
+	l := &lane[T]{}
+	for range workers {
+		w := &laneWorker[T]{limit: limit, wakeCh: make(chan struct{}, 1)}
+		l.workers = append(l.workers, w)
+		l.wg.Go(func() { w.run(handle) })
+	}
+	return l
+}
+
+// post refuses when the worker's queue is full or the lane is closed.
+func (l *lane[T]) post(key int64, item T) bool {
+	w := l.workers[uint64(key)%uint64(len(l.workers))]
+	w.mu.Lock()
+	if w.closed || len(w.queue) >= w.limit {
+		w.mu.Unlock()
+		return false
+	}
+	w.queue = append(w.queue, item)
+	w.mu.Unlock()
+	w.signal()
+	return true
+}
+
+// close lets the workers finish what was posted and waits for them.
+func (l *lane[T]) close() {
+	for _, w := range l.workers {
+		w.mu.Lock()
+		w.closed = true
+		w.mu.Unlock()
+		w.signal()
+	}
+	l.wg.Wait()
+}
+
+func (w *laneWorker[T]) signal() {
+	select {
+	case w.wakeCh <- struct{}{}:
+	default:
+	}
+}
+
+func (w *laneWorker[T]) run(handle func(context.Context, []T)) {
+	for range w.wakeCh {
+		for {
+			items, closed := w.take()
+			if len(items) == 0 {
+				if closed {
+					return
+				}
+				break
+			}
+			handleInBatches(items, handle)
+		}
+	}
+}
+
+func (w *laneWorker[T]) take() (items []T, closed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	items, w.queue = w.queue, nil
+	return items, w.closed
+}
+
+func handleInBatches[T any](items []T, handle func(context.Context, []T)) {
+	for len(items) > 0 {
+		n := min(len(items), laneBatch)
+		ctx, cancel := context.WithTimeout(context.Background(), backendTimeout)
+		handle(ctx, items[:n])
+		cancel()
+		items = items[n:]
+	}
+}

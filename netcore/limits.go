@@ -1,0 +1,55 @@
+package netcore
+
+import "time"
+
+// Limits of one server. Those that a deployment may want to change are fields of Config, with these
+// defaults.
+const (
+	defaultMaxFrame     = 64 << 10         // bytes, without the length prefix
+	defaultIdleTimeout  = 90 * time.Second // CIM's clients ping each minute at the latest
+	defaultLoginTimeout = 10 * time.Second // from accept to a complete LOGIN, and for its claim
+	hastyLoginTimeout   = time.Second      // the same while half the table is not logged in
+	defaultFrameTimeout = 30 * time.Second // from a frame's first byte to its last
+	defaultMinHeartbeat = 10 * time.Second
+	defaultMaxHeartbeat = time.Hour
+	defaultSendCredit   = 32        // SENDs without a SENT, per session
+	defaultSoftOutbound = 256 << 10 // bytes waiting for one connection: QoS 0 is dropped, stored messages wait
+	defaultHardOutbound = 1 << 20   // bytes waiting for one connection: it is closed
+	defaultTick         = time.Second
+
+	heartbeatsPerIdle = 2.5 // a session may miss two heartbeats, with jitter
+
+	partialBudget = 64 << 20 // bytes of incomplete frames, per loop
+
+	doorLimit      = 1 << 16 // tasks waiting for one loop
+	doorBudget     = 512     // tasks in one round of a loop
+	walkBudget     = 256     // sessions that one round writes broadcasts to
+	broadcastBytes = 1 << 20 // broadcasts waiting for one loop
+	outboxKeep     = 64 << 10
+
+	laneBatch       = 256
+	sessionWorkers  = 4
+	sendWorkers     = 4
+	ackWorkers      = 1
+	backlogWorkers  = 4
+	sendLaneLimit   = 1 << 15
+	ackLaneLimit    = 1 << 16
+	backlogLimit    = 1 << 16
+	backendTimeout  = 10 * time.Second
+	backlogMessages = 128
+	backlogBytes    = 128 << 10
+	retryBacklog    = 50 * time.Millisecond // a session that is behind looks again after so long
+
+	cimBatchBytes = 32 << 10 // texts gathered into one OFFLINE frame of CIM
+
+	reservationTime   = 30 * time.Second
+	reservationFrames = 64 // messages to everyone kept for a user who is about to connect
+
+	retrySoonMs = 1000 // retry-after of what is overloaded
+)
+
+// Token buckets of one session, in sends a second and in sends at once.
+const (
+	sendRate, sendBurst         = 500, 1000
+	everyoneRate, everyoneBurst = 20, 100
+)

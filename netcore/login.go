@@ -1,0 +1,226 @@
+package netcore
+
+import (
+	"context"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+
+	"cim/netcore/frame"
+	cimpb "cim/proto"
+)
+
+const (
+	protocolVersion = 1
+	maxUserID       = 1<<53 - 1
+	maxDeviceBytes  = 64
+	maxNameBytes    = 64
+	maxTokenBytes   = 4096
+)
+
+// login reads the first frame of a connection and asks for the session.
+func (l *loop) login(s *session, v *frame.View) {
+	switch {
+	case v.Cmd != cimpb.Command_LOGIN:
+		l.close(s, reasonNotLogin)
+	case v.UserID <= 0 || v.UserID > maxUserID || len(v.Text) > maxNameBytes:
+		s.hello = v.HasHello
+		l.close(s, reasonBadLogin)
+	case v.HasHello:
+		l.helloLogin(s, v)
+	case !l.srv.cfg.AllowCIM:
+		l.close(s, reasonNoHello)
+	default:
+		l.cimLogin(s, v)
+	}
+}
+
+func (l *loop) helloLogin(s *session, v *frame.View) {
+	s.hello = true
+	var h cimpb.Hello
+	if err := proto.Unmarshal(v.Hello, &h); err != nil {
+		l.close(s, reasonMalformed)
+		return
+	}
+	device := h.GetDevice()
+	switch {
+	case h.GetVersion() != protocolVersion:
+		l.close(s, reasonVersion)
+		return
+	case device == "" || len(device) > maxDeviceBytes || !utf8.ValidString(device) || len(h.GetToken()) > maxTokenBytes:
+		l.close(s, reasonBadLogin)
+		return
+	}
+	s.device = device
+	wanted := time.Duration(h.GetHeartbeatMs()) * time.Millisecond
+	l.claim(s, claimWork{
+		Claim: Claim{
+			User: v.UserID, Name: string(v.Text), Hello: true, Token: h.GetToken(), Device: device,
+			Cursor: inboxCursor(h.GetCursors()), Remote: s.conn.RemoteAddr().String(),
+		},
+		heartbeat: l.srv.cfg.heartbeat(wanted),
+	})
+}
+
+func inboxCursor(cursors []*cimpb.Cursor) Cursor {
+	for _, c := range cursors {
+		if c.GetGroup() == 0 {
+			return Cursor{c.GetLogEpoch(), c.GetSeq()}
+		}
+	}
+	return Cursor{}
+}
+
+// cimLogin fulfils the reservation that CIM's /login made; without one the LOGIN claims by itself.
+func (l *loop) cimLogin(s *session, v *frame.View) {
+	w := claimWork{Claim: Claim{User: v.UserID, Name: string(v.Text), Remote: s.conn.RemoteAddr().String()}}
+	if r := l.srv.hub.fulfil(v.UserID); r != nil {
+		w.Claim.Reserved, w.reservation = r.epoch, r
+	}
+	l.claim(s, w)
+}
+
+// claimWork is a LOGIN on its way to the Backend and, with its answer, back.
+type claimWork struct {
+	loop        *loop
+	session     *session
+	heartbeat   time.Duration // granted to a hello session
+	reservation *reservation
+	Claim
+	result ClaimResult
+}
+
+// claim has the Backend decide. Until it has, nothing more is read from the connection.
+func (l *loop) claim(s *session, w claimWork) {
+	w.loop, w.session = l, s
+	s.user, s.state = w.User, stateClaiming
+	l.srv.hub.beginClaim(s.user)
+	if !l.srv.claims.post(s.user, sessionWork{claim: &w}) {
+		l.abandon(&w)
+		l.close(s, reasonBusy)
+	}
+}
+
+// sessionWork is a claim or, without one, a release.
+type sessionWork struct {
+	claim   *claimWork
+	release SessionRef
+}
+
+// handleSessions runs on a session worker. A user's claims and releases keep their order: a batch is cut
+// where one kind follows the other.
+func (s *Server) handleSessions(ctx context.Context, batch []sessionWork) {
+	for len(batch) > 0 {
+		n := 1
+		for n < len(batch) && (batch[n].claim == nil) == (batch[0].claim == nil) {
+			n++
+		}
+		if batch[0].claim != nil {
+			s.handleClaims(ctx, batch[:n])
+		} else {
+			s.handleReleases(ctx, batch[:n])
+		}
+		batch = batch[n:]
+	}
+}
+
+func (s *Server) handleClaims(ctx context.Context, batch []sessionWork) {
+	claims := make([]Claim, len(batch))
+	for i, w := range batch {
+		claims[i] = w.claim.Claim
+	}
+	for i, r := range s.cfg.Backend.Claim(ctx, claims) {
+		w := batch[i].claim
+		w.result = r
+		w.loop.door.postAnswer(w)
+	}
+}
+
+func (s *Server) handleReleases(ctx context.Context, batch []sessionWork) {
+	refs := make([]SessionRef, len(batch))
+	for i, w := range batch {
+		refs[i] = w.release
+	}
+	s.cfg.Backend.Release(ctx, refs)
+}
+
+// run brings the Backend's answer to the loop.
+func (w *claimWork) run(l *loop) {
+	s, r := w.session, w.result
+	switch {
+	case r.Code != 0:
+		l.abandon(w)
+		l.tell(s, cimpb.Command_ERROR, r.Code, r.RetryAfterMs)
+		l.finish(s, reasonRefused)
+	case s.state != stateClaiming:
+		// The socket is gone: give the session back, or the user would seem to be here.
+		l.srv.hub.endClaim(w.User)
+		l.srv.release(SessionRef{w.User, r.Epoch})
+	default:
+		l.open(s, w)
+	}
+}
+
+// abandon ends a claim that gave no session. A reservation that its LOGIN could not fulfil goes with it.
+func (l *loop) abandon(w *claimWork) {
+	l.srv.hub.endClaim(w.User)
+	if w.Reserved != 0 {
+		l.srv.release(SessionRef{w.User, w.Reserved})
+	}
+}
+
+// open makes a granted session the user's.
+func (l *loop) open(s *session, w *claimWork) {
+	r := w.result
+	at := place{epoch: r.Epoch, slot: s.slot, loop: uint16(l.index)}
+	old, replaced, touched, ok := l.srv.hub.install(s.user, at)
+	if !ok {
+		l.close(s, reasonReplaced)
+		return
+	}
+	if replaced {
+		l.srv.loops[old.loop].door.postAnswer(&kick{user: s.user, at: old, why: reasonReplaced})
+	}
+	s.state, s.epoch, s.name, s.isDevice = stateOpen, r.Epoch, r.Name, r.Device
+	s.logEpoch, s.pushed, s.acked = r.Inbox.LogEpoch, r.Inbox.Acked, r.Inbox.Acked
+	s.broadcasts = l.casts.head()
+	l.srv.pending.Add(-1)
+	l.population(s).Add(1)
+	l.welcome(s, w)
+	if touched || r.Inbox.Last > r.Inbox.Acked {
+		l.fallBehind(s)
+	}
+	l.read(s)
+}
+
+// welcome says what was granted. A client of CIM is not answered, as CIM does.
+func (l *loop) welcome(s *session, w *claimWork) {
+	if !s.hello {
+		l.setIdle(s, l.srv.cfg.IdleTimeout)
+		l.sayReserved(s, w.reservation)
+		return
+	}
+	idle := time.Duration(float64(w.heartbeat) * heartbeatsPerIdle)
+	l.setIdle(s, idle)
+	in := w.result.Inbox
+	l.appendRare(s, &cimpb.Frame{
+		Cmd: cimpb.Command_WELCOME, UserId: s.user,
+		Welcome: &cimpb.Welcome{
+			SessionEpoch: s.epoch, HeartbeatMs: uint32(w.heartbeat.Milliseconds()),
+			IdleTimeoutMs: uint32(idle.Milliseconds()), SendCredit: uint32(l.srv.cfg.SendCredit),
+			MaxFrameBytes: uint32(l.srv.cfg.MaxFrame), Inbox: &cimpb.Cursor{LogEpoch: in.LogEpoch, Seq: in.Last},
+			Acked: in.Acked, ServerTimeMs: time.Now().UnixMilli(), Instance: l.srv.cfg.Instance,
+		},
+	})
+}
+
+// sayReserved hands over what was sent to everyone between CIM's /login and LOGIN.
+func (l *loop) sayReserved(s *session, r *reservation) {
+	if r == nil {
+		return
+	}
+	for _, body := range r.bodies {
+		l.appendBody(s, body, frame.Cursor{})
+	}
+}

@@ -1,0 +1,94 @@
+package netcore
+
+import "time"
+
+// reservation keeps a session that CIM's /login has claimed on the server's behalf, until the client's
+// LOGIN or for reservationTime. The user counts as online, so messages to everyone are kept for them;
+// stored messages are in their inbox anyway. Guarded by its hub shard.
+type reservation struct {
+	epoch   uint64
+	device  bool
+	expires time.Time
+	bodies  [][]byte // MESSAGE bodies, in order
+}
+
+// reserve replaces an older reservation of the user.
+func (h *hub) reserve(user int64, r *reservation) bool {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.reserved[user]; old != nil && old.epoch > r.epoch {
+		return false
+	}
+	s.reserved[user] = r
+	return true
+}
+
+// fulfil hands the reservation of a user to the LOGIN that it waited for; nil: there is none.
+func (h *hub) fulfil(user int64) *reservation {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.reserved[user]
+	delete(s.reserved, user)
+	return r
+}
+
+// cancel ends the reservation of that epoch and reports whether there was one.
+func (h *hub) cancel(user int64, epoch uint64) bool {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.reserved[user]; r == nil || r.epoch != epoch {
+		return false
+	}
+	delete(s.reserved, user)
+	return true
+}
+
+// keepForReserved gives a message to everyone to the users who are expected, and reports how many keep it
+// and how many had no room.
+func (h *hub) keepForReserved(b Broadcast) (kept, full int) {
+	for i := range h.shards {
+		k, f := h.shards[i].keep(b)
+		kept, full = kept+k, full+f
+	}
+	return kept, full
+}
+
+func (s *hubShard) keep(b Broadcast) (kept, full int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for user, r := range s.reserved {
+		switch {
+		case user == b.Except || b.PeopleOnly && r.device:
+		case len(r.bodies) >= reservationFrames:
+			full++
+		default:
+			r.bodies = append(r.bodies, b.Body)
+			kept++
+		}
+	}
+	return kept, full
+}
+
+// expire removes the reservations that are over and returns their sessions, to be released.
+func (h *hub) expire(now time.Time) []SessionRef {
+	var over []SessionRef
+	for i := range h.shards {
+		over = h.shards[i].expire(now, over)
+	}
+	return over
+}
+
+func (s *hubShard) expire(now time.Time, over []SessionRef) []SessionRef {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for user, r := range s.reserved {
+		if now.After(r.expires) {
+			over = append(over, SessionRef{user, r.epoch})
+			delete(s.reserved, user)
+		}
+	}
+	return over
+}

@@ -1,0 +1,176 @@
+package netcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Server holds the connections of one process. Make it with New, then Start, then Stop.
+type Server struct {
+	// immutable after Start
+	cfg     Config
+	addr    *net.TCPAddr
+	loops   []*loop
+	hub     *hub
+	started time.Time
+	ctx     context.Context // ends when Stop begins to close the engines
+	cancel  context.CancelFunc
+
+	claims   *lane[sessionWork]
+	sends    *lane[sendWork]
+	acks     *lane[Ack]
+	backlogs *lane[backlogWork]
+
+	wg sync.WaitGroup // engines and the clock
+
+	// atomic
+	conns    atomic.Int64 // open connections
+	pending  atomic.Int64 // of those, not logged in
+	stopping atomic.Bool
+}
+
+// New checks cfg; nothing runs yet.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, hub: newHub()}
+	for i := range cfg.Loops {
+		s.loops = append(s.loops, newLoop(s, i))
+	}
+	return s, nil
+}
+
+// Start listens and serves until Stop.
+// Errors: ErrAddressInUse, and what the system says of the address.
+func (s *Server) Start() error {
+	addr, err := probeAddress(s.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	s.addr, s.started = addr, time.Now()
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.startLanes()
+	for _, l := range s.loops {
+		if err := s.startLoop(l); err != nil {
+			s.stopEngines()
+			s.wg.Wait()
+			s.closeLanes()
+			return err
+		}
+	}
+	s.wg.Go(s.monitorClock)
+	return nil
+}
+
+func (s *Server) startLanes() {
+	// A session has at most one claim and one release outstanding.
+	sessionLimit := 2*s.cfg.MaxConns/sessionWorkers + laneBatch
+	s.claims = newLane(sessionWorkers, sessionLimit, s.handleSessions)
+	s.sends = newLane(sendWorkers, sendLaneLimit, s.handleSends)
+	s.acks = newLane(ackWorkers, ackLaneLimit, s.cfg.Backend.Acknowledge)
+	s.backlogs = newLane(backlogWorkers, backlogLimit, s.handleBacklogs)
+}
+
+func (s *Server) closeLanes() {
+	s.claims.close()
+	s.sends.close()
+	s.acks.close()
+	s.backlogs.close()
+}
+
+// probeAddress listens once without SO_REUSEPORT, which is how the loops share the port: with it, a second
+// process would join them without a word. It also gives port 0 its number.
+func probeAddress(listen string) (*net.TCPAddr, error) {
+	ln, err := net.Listen("tcp", listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen on %s: %w", listen, ErrAddressInUse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", listen, err)
+	}
+	addr, ok := ln.Addr().(*net.TCPAddr)
+	if err := ln.Close(); err != nil || !ok {
+		return nil, fmt.Errorf("listen on %s: not a TCP address, or: %w", listen, err)
+	}
+	return addr, nil
+}
+
+// Addr is where the server listens; its port is the real one when port 0 was asked for.
+func (s *Server) Addr() *net.TCPAddr { return s.addr }
+
+// gnetAddr writes a wildcard address as gnet wants it.
+func (s *Server) gnetAddr() string {
+	host, _, err := net.SplitHostPort(s.cfg.Listen)
+	if err != nil {
+		host = s.addr.IP.String()
+	}
+	return "tcp://" + net.JoinHostPort(host, strconv.Itoa(s.addr.Port))
+}
+
+// Capacity is the ceiling of connections.
+func (s *Server) Capacity() int { return s.cfg.MaxConns }
+
+// Conns is the number of open connections.
+func (s *Server) Conns() int { return int(s.conns.Load()) }
+
+// Sessions is the number of users who are logged in.
+func (s *Server) Sessions() int {
+	n := int64(0)
+	for _, l := range s.loops {
+		n += l.counters.people.Load() + l.counters.devices.Load()
+	}
+	return int(n)
+}
+
+// Stopping reports whether Stop has been called.
+func (s *Server) Stopping() bool { return s.stopping.Load() }
+
+// monitorClock tells the loops that time passes, and ends reservations that nobody came for.
+func (s *Server) monitorClock() {
+	t := time.NewTicker(s.cfg.Tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case now := <-t.C:
+			for _, l := range s.loops {
+				l.door.postTick()
+			}
+			for _, ref := range s.hub.expire(now) {
+				s.release(ref)
+			}
+		}
+	}
+}
+
+// release ends a claimed session at the Backend.
+func (s *Server) release(ref SessionRef) {
+	if !s.claims.post(ref.User, sessionWork{release: ref}) {
+		s.loops[0].counters.dropped[dropRelease].Add(1)
+	}
+}
+
+// Stop refuses new connections, lets queued sends finish, tells hello sessions to come back later, closes
+// everything and releases the sessions. When ctx ends first, it closes what is left at once and returns
+// the context's error.
+func (s *Server) Stop(ctx context.Context) error {
+	if s.stopping.Swap(true) {
+		return ErrStopping
+	}
+	s.sends.close()
+	err := s.sayGoodbye(ctx)
+	s.stopEngines()
+	s.wg.Wait()
+	s.closeLanes()
+	return err
+}

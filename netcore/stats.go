@@ -1,0 +1,89 @@
+package netcore
+
+import "sync/atomic"
+
+// Drop is why a message was not delivered or a frame was not heeded, as the counters show it.
+type Drop uint8
+
+const (
+	dropSlow          Drop = iota // QoS 0 for a connection over the soft limit
+	dropAbsent                    // QoS 0 for a user without a session here
+	dropDoorFull                  // QoS 0 for a loop with too many tasks
+	dropBroadcastFull             // a message to everyone while too many wait
+	dropBroadcastSlow             // a message to everyone for a connection over the soft limit
+	dropReserved                  // a message to everyone for a reservation that holds too many
+	dropUnknownFrame              // a command that the server does not take
+	dropAck                       // an ACK while too many wait; the next one covers it
+	dropRelease                   // a release while too many wait
+	dropCount
+)
+
+var dropNames = [dropCount]string{
+	"slow", "absent", "door_full", "broadcast_full", "broadcast_slow", "reserved_full", "unknown_frame",
+	"ack_lane_full", "release_lane_full",
+}
+
+// String is the name that metrics use.
+func (d Drop) String() string { return dropNames[d] }
+
+// counters are written by one loop, mostly, and read by whoever asks. One set per loop keeps the cores
+// off each other's cache lines.
+type counters struct {
+	accepted, framesIn, messagesOut, pings, writes, bytesOut, sends, acks atomic.Uint64
+	broadcasts, backlogReads, rounds                                      atomic.Uint64
+	closed                                                                [reasonCount]atomic.Uint64
+	dropped                                                               [dropCount]atomic.Uint64
+	refusedSends                                                          atomic.Uint64
+	conns, people, devices                                                atomic.Int64
+	_                                                                     [64]byte
+}
+
+// Stats is a snapshot of a Server's counters, summed over its loops.
+type Stats struct {
+	Conns    int64 // open connections, logged in or not
+	Sessions int64 // logged in
+	Capacity int64
+	// Monotonic counters since Start.
+	Accepted, FramesIn, MessagesOut, Pings, Writes, BytesOut uint64
+	Sends, RefusedSends, Acks, Broadcasts, BacklogReads      uint64
+	Rounds                                                   uint64            // rounds of a loop that its door woke
+	Closed                                                   map[string]uint64 // by Reason
+	Dropped                                                  map[string]uint64 // by Drop
+	Loops                                                    []LoopStats
+}
+
+// LoopStats tells one loop from another.
+type LoopStats struct {
+	Conns  int64
+	Queued int // tasks at the door: a loop that cannot keep up shows here
+}
+
+// Stats reads all counters. It may be called from any goroutine.
+func (s *Server) Stats() Stats {
+	st := Stats{Capacity: int64(s.cfg.MaxConns), Closed: map[string]uint64{}, Dropped: map[string]uint64{}}
+	for _, l := range s.loops {
+		c := &l.counters
+		st.Conns += c.conns.Load()
+		st.Sessions += c.people.Load() + c.devices.Load()
+		st.Accepted += c.accepted.Load()
+		st.FramesIn += c.framesIn.Load()
+		st.MessagesOut += c.messagesOut.Load()
+		st.Pings += c.pings.Load()
+		st.Writes += c.writes.Load()
+		st.BytesOut += c.bytesOut.Load()
+		st.Sends += c.sends.Load()
+		st.RefusedSends += c.refusedSends.Load()
+		st.Acks += c.acks.Load()
+		st.Broadcasts += c.broadcasts.Load()
+		st.BacklogReads += c.backlogReads.Load()
+		st.Rounds += c.rounds.Load()
+		for r := range reasonCount {
+			st.Closed[r.String()] += c.closed[r].Load()
+		}
+		for d := range dropCount {
+			st.Dropped[d.String()] += c.dropped[d].Load()
+		}
+		st.Loops = append(st.Loops, LoopStats{Conns: c.conns.Load(), Queued: l.door.waiting()})
+	}
+	return st
+}

@@ -1,0 +1,147 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"cim/route"
+)
+
+// accountCacheSize bounds the accounts that are kept decoded: some 10 MiB.
+const accountCacheSize = 64 << 10
+
+// accounts is what readers know about accounts without the disk.
+type accounts struct {
+	mu    sync.RWMutex
+	cache map[int64]route.Account // guarded by mu; accounts never change
+
+	// atomic. Ids rise, so an account above this one is not yet on the disk, and Pebble showing it early
+	// must not make it known: an id that was answered and then lost could be given twice.
+	durable atomic.Int64
+}
+
+func (a *accounts) publish(made map[string]route.Account) {
+	for _, account := range made {
+		a.keep(account)
+		if account.ID > a.durable.Load() {
+			a.durable.Store(account.ID) // the committer is the only writer
+		}
+	}
+}
+
+func (a *accounts) keep(account route.Account) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.cache) >= accountCacheSize {
+		for id := range a.cache {
+			delete(a.cache, id) // any one: map order is random
+			break
+		}
+	}
+	a.cache[account.ID] = account
+}
+
+func (a *accounts) cached(id int64) (route.Account, bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	account, ok := a.cache[id]
+	return account, ok
+}
+
+type createRequest struct {
+	ticket
+	name    string
+	kind    route.Kind
+	account route.Account
+	created bool
+	err     error
+}
+
+// Create implements route.Accounts.
+func (s *Store) Create(ctx context.Context, name string, kind route.Kind) (route.Account, bool, error) {
+	if err := route.CheckName(name); err != nil {
+		return route.Account{}, false, fmt.Errorf("embedded: %w", err)
+	}
+	if a, err := s.ByName(ctx, name); !errors.Is(err, route.ErrUnknownUser) {
+		return a, false, err
+	}
+	r := &createRequest{ticket: newTicket(), name: name, kind: kind}
+	if err := s.submit(ctx, r); err != nil {
+		return route.Account{}, false, err
+	}
+	if err := r.wait(ctx, s.endedCh); err != nil {
+		return route.Account{}, false, err
+	}
+	return r.account, r.created, r.err
+}
+
+func (c *createRequest) first() bool { return false }
+
+func (c *createRequest) weight() int { return 200 }
+
+func (c *createRequest) apply(r *round) {
+	a, ok := r.accounts[c.name]
+	if !ok {
+		a, ok, c.err = readName(r.store.db, c.name)
+	}
+	if ok || c.err != nil {
+		c.account = a
+		return
+	}
+	c.account, c.err = r.create(c.name, c.kind)
+	c.created = c.err == nil
+}
+
+func (c *createRequest) finish(_ *Store, err error) {
+	if err != nil {
+		c.account, c.created, c.err = route.Account{}, false, err
+	}
+}
+
+// create adds an account to the round. Its id looks like CIM's, which is the clock in milliseconds, but is
+// never the same twice.
+func (r *round) create(name string, kind route.Kind) (route.Account, error) {
+	s := r.store
+	if r.full {
+		return route.Account{}, route.ErrDiskFull
+	}
+	id := max(s.lastID+1, int64(min(r.nowMs, route.MaxID)))
+	if id > route.MaxID {
+		return route.Account{}, fmt.Errorf("%w: the ids are used up", route.ErrStoreUnavailable)
+	}
+	s.lastID = id
+	a := route.Account{ID: id, Name: name, Kind: kind}
+	r.set(nameKey(name), append(uint64Value(uint64(id)), byte(kind)))
+	r.set(appendUserKey(nil, kindAccount, id), append([]byte{byte(kind)}, name...))
+	r.set(keyLastAccount, uint64Value(uint64(id)))
+	r.accounts[name] = a
+	r.sync = true
+	return a, nil
+}
+
+// readName finds an account by name, whether its round is on the disk or not.
+func readName(db *pebble.DB, name string) (a route.Account, ok bool, err error) {
+	value, closer, err := db.Get(nameKey(name))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return a, false, nil
+	}
+	if err != nil {
+		return a, false, fmt.Errorf("%w: read name: %w", route.ErrStoreUnavailable, err)
+	}
+	defer closer.Close()
+	a, err = parseName(name, value)
+	return a, err == nil, err
+}
+
+func parseName(name string, value []byte) (route.Account, error) {
+	if len(value) != 9 {
+		return route.Account{}, fmt.Errorf("%w: name: %w", route.ErrStoreUnavailable, errCorrupt)
+	}
+	return route.Account{ID: int64(binary.BigEndian.Uint64(value)), Name: name, Kind: route.Kind(value[8])}, nil
+}

@@ -1,0 +1,100 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"cim/route"
+)
+
+// directoryShards keeps readers of different users from meeting at one lock.
+const directoryShards = 64
+
+// directory is who is connected where. It lives in memory only: the instances of a process that ended never
+// come back, so neither do its sessions. Epochs are kept by epochs.
+type directory struct {
+	shards [directoryShards]directoryShard
+}
+
+type directoryShard struct {
+	mu     sync.RWMutex
+	byUser map[int64]route.Location // guarded by mu
+}
+
+func (d *directory) shard(user int64) *directoryShard {
+	return &d.shards[uint64(user)%directoryShards]
+}
+
+func (d *directory) holder(user int64) route.Location {
+	sh := d.shard(user)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.byUser[user]
+}
+
+// claim makes epoch the session of the user, unless one is in the way.
+func (d *directory) claim(q *route.ClaimRequest, epoch uint64) (route.Claim, error) {
+	sh := d.shard(q.User)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	previous := sh.byUser[q.User]
+	if previous.Held() && !covers(q, previous) {
+		return route.Claim{Previous: previous}, route.ErrHeld
+	}
+	if sh.byUser == nil {
+		sh.byUser = map[int64]route.Location{}
+	}
+	// A device id may be cut out of a larger buffer, and an entry lives for months.
+	sh.byUser[q.User] = route.Location{Instance: q.Instance, Epoch: epoch, Device: strings.Clone(q.Device)}
+	return route.Claim{Epoch: epoch, Previous: previous}, nil
+}
+
+func covers(q *route.ClaimRequest, held route.Location) bool {
+	switch {
+	case q.Takeover == route.TakeoverAny,
+		q.Device != "" && q.Device == held.Device,
+		q.Takeover == route.TakeoverEpoch && q.ReplaceEpoch == held.Epoch:
+		return true
+	}
+	return false
+}
+
+func (d *directory) release(user int64, epoch uint64) {
+	sh := d.shard(user)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.byUser[user].Epoch == epoch {
+		delete(sh.byUser, user)
+	}
+}
+
+// Release implements route.Directory.
+func (s *Store) Release(ctx context.Context, user int64, epoch uint64) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	s.directory.release(user, epoch)
+	return nil
+}
+
+// Lookup implements route.Directory.
+func (s *Store) Lookup(ctx context.Context, users []int64) ([]route.Location, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	found := make([]route.Location, len(users))
+	for i, user := range users {
+		found[i] = s.directory.holder(user)
+	}
+	return found, nil
+}
+
+// ready returns why a call cannot be served, or nil.
+func (s *Store) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("embedded: %w", err)
+	}
+	return s.unavailable()
+}

@@ -1,0 +1,136 @@
+package routetest
+
+import (
+	"fmt"
+	"testing"
+
+	"cim/route"
+)
+
+// TestStore checks what route.Directory and route.Inbox promise together.
+func TestStore(t *testing.T, open func(testing.TB) Store) {
+	runAll(t, open, []subtest[Store]{
+		{"a claim tells the inbox", claimTellsInbox},
+		{"a claim names the log epoch of the first message", claimNamesEpoch},
+		{"a claim acknowledges its cursor", claimAcknowledges},
+		{"a claim ignores a cursor of another log epoch", claimOtherEpoch},
+		{"a claim's cursor above last changes the log epoch", claimAboveLast},
+		{"a refused claim acknowledges nothing", refusedClaimAcks},
+		{"an append tells the holder", appendTellsHolder},
+		{"no message falls between claim and append", claimAgainstAppend},
+	})
+}
+
+func claimTellsInbox(t *testing.T, s Store) {
+	epoch := fill(t, s, user, 5)
+	ack(t, s, user, epoch, 2)
+	c := claim(t, s, route.ClaimRequest{User: user, Device: "phone", Instance: "i1"})
+	if want := (route.Position{LogEpoch: epoch, Last: 5, Acked: 2}); c.Inbox != want {
+		t.Fatalf("inbox is %+v, want %+v", c.Inbox, want)
+	}
+}
+
+func claimNamesEpoch(t *testing.T, s Store) {
+	c := claim(t, s, route.ClaimRequest{User: user, Device: "phone", Instance: "i1"})
+	if c.Inbox.LogEpoch == 0 || c.Inbox.Last != 0 || c.Inbox.Acked != 0 {
+		t.Fatalf("inbox is %+v", c.Inbox)
+	}
+	if got := appendOne(t, s, message(user, 1)); got.LogEpoch != c.Inbox.LogEpoch || got.Seq != 1 {
+		t.Fatalf("the first message: %+v; the claim said %+v", got, c.Inbox)
+	}
+}
+
+func claimAcknowledges(t *testing.T, s Store) {
+	epoch := fill(t, s, user, 5)
+	c := claim(t, s, route.ClaimRequest{User: user, Instance: "i1", Cursor: route.Cursor{LogEpoch: epoch, Seq: 3}})
+	want := route.Position{LogEpoch: epoch, Last: 5, Acked: 3}
+	if c.Inbox != want {
+		t.Fatalf("inbox is %+v, want %+v", c.Inbox, want)
+	}
+	wantPosition(t, s, user, want)
+	wantSeqs(t, read(t, s, user, 0, 10, 1<<20), 4, 5)
+}
+
+func claimOtherEpoch(t *testing.T, s Store) {
+	epoch := fill(t, s, user, 5)
+	c := claim(t, s, route.ClaimRequest{User: user, Instance: "i1", Cursor: route.Cursor{LogEpoch: epoch + 1, Seq: 9}})
+	if want := (route.Position{LogEpoch: epoch, Last: 5}); c.Inbox != want {
+		t.Fatalf("inbox is %+v, want %+v", c.Inbox, want)
+	}
+}
+
+func claimAboveLast(t *testing.T, s Store) {
+	epoch := fill(t, s, user, 5)
+	c := claim(t, s, route.ClaimRequest{User: user, Instance: "i1", Cursor: route.Cursor{LogEpoch: epoch, Seq: 9}})
+	if c.Inbox.LogEpoch <= epoch || c.Inbox.Last != 5 || c.Inbox.Acked != 0 {
+		t.Fatalf("inbox is %+v; the log epoch was %d", c.Inbox, epoch)
+	}
+	wantSeqs(t, read(t, s, user, 0, 10, 1<<20), 1, 5)
+}
+
+func refusedClaimAcks(t *testing.T, s Store) {
+	epoch := fill(t, s, user, 5)
+	claim(t, s, route.ClaimRequest{User: user, Device: "phone", Instance: "i1"})
+	_, err := s.Claim(t.Context(), route.ClaimRequest{
+		User: user, Device: "tablet", Instance: "i2", Cursor: route.Cursor{LogEpoch: epoch, Seq: 3},
+	})
+	wantErr(t, "Claim", err, route.ErrHeld)
+	wantPosition(t, s, user, route.Position{LogEpoch: epoch, Last: 5})
+}
+
+func appendTellsHolder(t *testing.T, s Store) {
+	if got := appendOne(t, s, message(user, 1)); got.Holder.Held() {
+		t.Fatalf("nobody is there, yet: %+v", got.Holder)
+	}
+	c := claim(t, s, route.ClaimRequest{User: user, Device: "phone", Instance: "i1"})
+	want := route.Location{Instance: "i1", Epoch: c.Epoch, Device: "phone"}
+	for _, id := range []uint64{2, 2} { // a duplicate is told too
+		if got := appendOne(t, s, message(user, id)); got.Holder != want {
+			t.Fatalf("holder is %+v, want %+v", got.Holder, want)
+		}
+	}
+	if err := s.Release(t.Context(), user, c.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	if got := appendOne(t, s, message(user, 3)); got.Holder.Held() {
+		t.Fatalf("after the release: %+v", got.Holder)
+	}
+}
+
+// claimAgainstAppend takes the session over while messages are stored. A message beyond what the claim was told
+// of must have been answered with that claim's session or a later one: otherwise nobody would push it.
+func claimAgainstAppend(t *testing.T, s Store) {
+	const messages, claims = 200, 50
+	var answered [messages + 1]uint64 // seq -> session epoch that its sender was told of
+	var told [claims]route.Claim
+	inParallel(5, func(i int) {
+		if i == 0 {
+			for n := range claims {
+				c, err := s.Claim(t.Context(), route.ClaimRequest{User: user, Instance: fmt.Sprintf("i%d", n), Takeover: route.TakeoverAny})
+				if err != nil {
+					t.Errorf("Claim: %v", err)
+				}
+				told[n] = c
+			}
+			return
+		}
+		for n := range messages / 4 {
+			e := message(user, uint64(n+1))
+			e.Sender = int64(i)
+			got := s.Append(t.Context(), []route.Entry{e})[0]
+			if got.Err != nil || got.Seq == 0 || got.Seq > messages {
+				t.Errorf("Append: %+v", got)
+				return
+			}
+			answered[got.Seq] = got.Holder.Epoch
+		}
+	})
+	for _, c := range told {
+		for seq := c.Inbox.Last + 1; seq <= messages; seq++ {
+			if answered[seq] < c.Epoch {
+				t.Fatalf("session %d was told of messages up to %d; message %d was answered with session %d",
+					c.Epoch, c.Inbox.Last, seq, answered[seq])
+			}
+		}
+	}
+}
