@@ -113,7 +113,13 @@ func ours(file string) bool {
 	return strings.HasSuffix(file, ".log") || strings.HasSuffix(file, ".dbtmp")
 }
 
-func (s *Store) openFiles() (*pebble.DB, error) {
+// openFiles opens the database. Where creating a file fails Pebble may panic, which becomes an error here.
+func (s *Store) openFiles() (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, panicError(p)
+		}
+	}()
 	log := pebbleLog{store: s}
 	return pebble.Open(s.cfg.Dir, &pebble.Options{
 		FS: s.cfg.FS, Lock: s.lock,
@@ -124,6 +130,13 @@ func (s *Store) openFiles() (*pebble.DB, error) {
 		Logger:             log,
 		EventListener:      log.events(),
 	})
+}
+
+func panicError(p any) error {
+	if err, ok := p.(error); ok {
+		return err
+	}
+	return fmt.Errorf("%v", p)
 }
 
 // load reads what the store knows of itself, or writes it into an empty one.

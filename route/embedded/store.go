@@ -138,7 +138,7 @@ func (s *Store) commit(b *pebble.Batch, sync bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked = true
-			s.fail(fmt.Errorf("commit: %v", p))
+			s.fail(fmt.Errorf("commit: %w", panicError(p)))
 			err = *s.failure.Load()
 		}
 	}()
