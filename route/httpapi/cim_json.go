@@ -39,17 +39,11 @@ func (id looseID) get(field string) (int64, error) {
 	return int64(id), nil
 }
 
-// cimText is msg or batchMsg of a request; the batch wins, as in CIM.
-type cimText struct {
-	Msg      string   `json:"msg"`
-	BatchMsg []string `json:"batchMsg"`
-}
-
-// content is the text as a message from nobody yet.
-func (t cimText) content(items int) (route.Message, error) {
-	m := route.Message{Text: t.Msg}
-	if len(t.BatchMsg) > 0 {
-		m = route.Message{Batch: t.BatchMsg}
+// cimContent is msg or batchMsg of a request as a message from nobody yet; the batch wins, as in CIM.
+func cimContent(msg string, batch []string, items int) (route.Message, error) {
+	m := route.Message{Text: msg}
+	if len(batch) > 0 {
+		m = route.Message{Batch: batch}
 	}
 	return m, checkContent(m, items)
 }

@@ -15,7 +15,7 @@ type cimGroupRequest struct {
 
 // cimGroup sends to everybody online but the sender. Nobody there is a success, as it is in CIM.
 func (a *API) cimGroup(ctx context.Context, in *cimGroupRequest) (any, error) {
-	m, err := cimText{Msg: in.Msg}.content(a.cfg.Limits.Items)
+	m, err := cimContent(in.Msg, nil, a.cfg.Limits.Items)
 	if err != nil {
 		return nil, err
 	}
@@ -31,9 +31,10 @@ func (a *API) cimGroup(ctx context.Context, in *cimGroupRequest) (any, error) {
 }
 
 type cimP2PRequest struct {
-	UserID        looseID `json:"userId"`
-	ReceiveUserID looseID `json:"receiveUserId"`
-	cimText
+	UserID        looseID  `json:"userId"`
+	ReceiveUserID looseID  `json:"receiveUserId"`
+	Msg           string   `json:"msg"`
+	BatchMsg      []string `json:"batchMsg"`
 }
 
 // errCIMNobody answers a message to an account that does not exist with the one code that makes the SDK
@@ -47,7 +48,7 @@ func (a *API) cimP2P(ctx context.Context, in *cimP2PRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := in.content(a.cfg.Limits.Items)
+	m, err := cimContent(in.Msg, in.BatchMsg, a.cfg.Limits.Items)
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +98,9 @@ func (a *API) cimFetchOffline(ctx context.Context, in *cimFetchRequest) (any, er
 }
 
 type cimSendMsgRequest struct {
-	UserID looseID `json:"userId"` // the receiver
-	cimText
+	UserID     looseID           `json:"userId"` // the receiver
+	Msg        string            `json:"msg"`
+	BatchMsg   []string          `json:"batchMsg"`
 	Properties map[string]string `json:"properties"`
 }
 
@@ -113,7 +115,7 @@ func (a *API) cimSendMsg(ctx context.Context, in *cimSendMsgRequest) (any, error
 	if err != nil {
 		return nil, err
 	}
-	m, err := in.content(a.cfg.Limits.Items)
+	m, err := cimContent(in.Msg, in.BatchMsg, a.cfg.Limits.Items)
 	if err != nil {
 		return nil, err
 	}

@@ -103,12 +103,10 @@ func TestCIMAnswers(t *testing.T) {
 		{"a number for a text", "/groupRoute", `{"userId":1,"msg":5}`, nil, cimIsInvalid(`\"msg\" has to be a text.`)},
 		{"broken UTF-8", "/groupRoute", "{\"userId\":1,\"msg\":\"\xff\"}", nil, cimIsInvalid("The body is not UTF-8.")},
 	}
+	f := newFixture(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFixture(t)
-			if tt.prepare != nil {
-				tt.prepare(f.router)
-			}
+			f.fresh(t, tt.prepare)
 			got := f.expect(http.MethodPost, tt.path, tt.body, http.StatusOK, tt.want)
 			if ct := got.header.Get("Content-Type"); ct != "application/json" {
 				t.Errorf("Content-Type %q", ct)
@@ -162,9 +160,10 @@ func TestCIMMessages(t *testing.T) {
 		{"push", "/sendMsg", `{"msg":"hello","userId":2,"cmd":"OFFLINE","properties":{"sendUserId":"7","sendUserName":"srv"}}`, route.Send{From: 7, FromName: "srv", To: 2}, "hello", nil},
 		{"push from an application", "/sendMsg", `{"batchMsg":["a"],"userId":2}`, route.Send{To: 2}, "", []string{"a"}},
 	}
+	f := newFixture(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFixture(t)
+			f.fresh(t, nil)
 			f.do(http.MethodPost, tt.path, tt.body)
 			frame := f.sentFrame()
 			got := f.router.sends[0]

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net"
 	"sync"
 
@@ -42,7 +43,7 @@ func (s *connSet) closeAll() {
 	}
 }
 
-// closeOnce lets the API and the server both close a listener.
+// closeOnce lets the API, the server and whoever made the listener close it.
 type closeOnce struct {
 	net.Listener
 	once sync.Once
@@ -50,6 +51,10 @@ type closeOnce struct {
 }
 
 func (l *closeOnce) Close() error {
-	l.once.Do(func() { l.err = l.Listener.Close() })
+	l.once.Do(func() {
+		if err := l.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+			l.err = err
+		}
+	})
 	return l.err
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -37,6 +38,7 @@ type fixture struct {
 	api    *API
 	client *http.Client
 	log    *bytes.Buffer
+	ln     *fasthttputil.InmemoryListener
 }
 
 func newFixture(t *testing.T, change ...func(*Config)) *fixture {
@@ -55,6 +57,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 	}
 	f.api = api
 	ln := fasthttputil.NewInmemoryListener()
+	f.ln = ln
 	served := make(chan error, 1)
 	go func() { served <- api.Serve(ln) }()
 	transport := &http.Transport{
@@ -67,11 +70,21 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 		if err := api.Shutdown(context.Background()); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
-		if err := <-served; err != nil {
+		if err := <-served; err != nil && !errors.Is(err, ErrClosed) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
 	return f
+}
+
+// fresh gives the next case of a table a router of its own. The API is idle between two requests.
+func (f *fixture) fresh(t *testing.T, prepare func(*fakeRouter)) {
+	f.t, f.router = t, newFakeRouter()
+	f.api.cfg.Router = f.router
+	f.log.Reset()
+	if prepare != nil {
+		prepare(f.router)
+	}
 }
 
 type response struct {

@@ -51,7 +51,8 @@ func (n v1NewAccount) kind() (route.Kind, error) {
 }
 
 type v1RegisterRequest struct {
-	v1NewAccount
+	Name     string         `json:"name"`
+	Kind     string         `json:"kind"`
 	Accounts []v1NewAccount `json:"accounts"`
 }
 
@@ -60,7 +61,7 @@ func (a *API) v1Register(ctx context.Context, in *v1RegisterRequest) (reply, err
 	if in.Accounts != nil {
 		return a.registerAll(ctx, in)
 	}
-	acc, created, err := a.registerOne(ctx, in.v1NewAccount)
+	acc, created, err := a.registerOne(ctx, v1NewAccount{in.Name, in.Kind})
 	if err != nil {
 		return reply{}, err
 	}
@@ -85,7 +86,7 @@ func (a *API) registerOne(ctx context.Context, n v1NewAccount) (route.Account, b
 // answer has the order of the request.
 func (a *API) registerAll(ctx context.Context, in *v1RegisterRequest) (reply, error) {
 	switch {
-	case in.v1NewAccount != v1NewAccount{}:
+	case in.Name+in.Kind != "":
 		return reply{}, badRequest(`Give "accounts", or one account with "name" and "kind"; not both.`)
 	case len(in.Accounts) == 0 || len(in.Accounts) > a.cfg.Limits.Items:
 		return reply{}, badRequest(`"accounts" has to hold 1 to %d accounts.`, a.cfg.Limits.Items)
