@@ -94,7 +94,7 @@ func (s *Store) runRound(r *round) {
 		q.answer()
 	}
 	r.reset()
-	s.inboxes.evict(cacheBytes)
+	s.inboxes.evict(s.cfg.cacheBytes)
 }
 
 func (r *round) begin() {

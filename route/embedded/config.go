@@ -21,6 +21,8 @@ type Config struct {
 	ReserveBytes  uint64           // of free disk that sends and registrations leave untouched; default 128 MiB
 	Now           func() time.Time // default time.Now
 	FS            vfs.FS           // default: the system's, or a new one in memory for Memory
+
+	cacheBytes int // of inboxes; tests make it small
 }
 
 const (
@@ -32,7 +34,7 @@ const (
 )
 
 var (
-	errNoDir    = errors.New("embedded: no data folder given: name one, or " + Memory)
+	errNoDir    = errors.New("embedded: Dir is empty: name a folder, or use " + Memory + " to keep nothing")
 	errBadLimit = errors.New("embedded: InboxMessages and InboxBytes must not be negative")
 )
 
@@ -45,6 +47,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	setDefault(&c.InboxMessages, defaultInboxMessages)
 	setDefault(&c.InboxBytes, defaultInboxBytes)
+	setDefault(&c.cacheBytes, cacheBytes)
 	setDefault(&c.ReserveBytes, defaultReserveBytes)
 	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
 	if c.Now == nil {

@@ -55,6 +55,11 @@ func TestInMemory(t *testing.T) { testSuites(t, inMemory) }
 
 func TestOnDisk(t *testing.T) { testSuites(t, onDisk) }
 
+// TestWithoutCache forgets every inbox after every round, so that all comes from the disk.
+func TestWithoutCache(t *testing.T) {
+	testSuites(t, func(t testing.TB) *Store { return open(t, Config{Dir: Memory, cacheBytes: 1}) })
+}
+
 func TestRegistry(t *testing.T) {
 	routetest.TestRegistry(t, func(testing.TB) route.Registry { return NewRegistry() })
 }
