@@ -48,7 +48,7 @@ type Client struct {
 // Connect registers the name if there is no id, logs in, and returns when the server has welcomed the
 // session. ctx bounds all of that and nothing after. From then on the client connects again by itself
 // whenever it is cut off, until Close, or until the server says not to come back.
-// Errors: *StatusError when the route or the server refused.
+// Errors: *StatusError when the route or the server refused; ErrUnreachable.
 func Connect(ctx context.Context, o Options) (*Client, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -59,6 +59,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		c.release()
 		return nil, err
 	}
+	c.attach(cn) // before anybody can send
 	c.wg.Go(func() { c.run(cn) })
 	c.wg.Go(func() { c.monitorQueue(c.handlerCtx) })
 	return c, nil

@@ -21,6 +21,8 @@ var (
 	ErrOutcomeUnknown = errors.New("no answer came in time; the message may have been delivered")
 	// ErrNotSent: the context ended before the message was written to any connection.
 	ErrNotSent = errors.New("the message was not sent")
+	// ErrUnreachable: the route did not answer at all; what kept it is wrapped too.
+	ErrUnreachable = errors.New("the route cannot be reached")
 	// ErrDuplicateID: a message with this WithMessageID waits for its answer already.
 	ErrDuplicateID = errors.New("a message with this id waits for its answer already")
 )
@@ -48,8 +50,9 @@ func (e *StatusError) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// retryable reports whether the same send may be repeated with the same id.
-func (e *StatusError) retryable() bool {
+// Retryable reports whether the same send may be repeated, with the same WithMessageID and not sooner than
+// RetryAfter. SendTo does so by itself.
+func (e *StatusError) Retryable() bool {
 	switch e.Code {
 	case cimpb.CodeOverloaded, cimpb.CodeRateLimited, cimpb.CodeStoreUnavailable:
 		return true
@@ -89,3 +92,9 @@ func gaveUp(ctx context.Context, written bool, last error) error {
 	}
 	return fmt.Errorf("%w: %w", what, context.Cause(ctx))
 }
+
+// unreachableError is ErrUnreachable with the text of its cause alone: the step that failed names the route.
+type unreachableError struct{ cause error }
+
+func (e *unreachableError) Error() string   { return e.cause.Error() }
+func (e *unreachableError) Unwrap() []error { return []error{ErrUnreachable, e.cause} }

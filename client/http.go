@@ -57,7 +57,7 @@ func (a *api) post(ctx context.Context, path string, in, out any) error {
 	return a.call(ctx, http.MethodPost, path, bytes.NewReader(body), out)
 }
 
-// call makes one request. Errors: *StatusError for every answer that is not a 2xx.
+// call makes one request. Errors: *StatusError for every answer that is not a 2xx; ErrUnreachable.
 func (a *api) call(ctx context.Context, method, path string, body io.Reader, out any) error {
 	req, err := http.NewRequestWithContext(ctx, method, a.base+path, body)
 	if err != nil {
@@ -71,7 +71,7 @@ func (a *api) call(ctx context.Context, method, path string, body io.Reader, out
 	}
 	resp, err := a.http.Do(req)
 	if err != nil {
-		return unwrapURL(err)
+		return &unreachableError{unwrapURL(err)}
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))

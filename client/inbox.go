@@ -120,7 +120,8 @@ func (in *inbox) welcomed(w *cimpb.Welcome) (base Cursor, reset bool) {
 	return base, reset
 }
 
-// restart makes c the place behind which the next message is expected.
+// restart makes c the place behind which the next message is expected. The zero Cursor is that of an inbox in
+// which nothing was ever stored, and which has no epoch before there is.
 func (in *inbox) restart(c Cursor) {
-	in.known, in.received, in.behind, in.asked = true, c, false, time.Time{}
+	in.known, in.received, in.behind, in.asked = c != Cursor{}, c, false, time.Time{}
 }

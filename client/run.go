@@ -23,16 +23,12 @@ func (c *Client) run(cn *conn) {
 	c.finish(why)
 }
 
-// serve keeps one connection until it ends, and returns why.
+// serve keeps an attached connection until it ends, and returns why.
 func (c *Client) serve(cn *conn) error {
-	c.adopt(cn)
 	var out sync.WaitGroup
 	out.Go(cn.monitorOut)
-	c.connects.Add(1)
-	c.setCurrent(cn)
 	c.opts.Logger.Info("connected", "user", c.me.ID, "server", cn.session.Addr, "epoch", cn.session.Epoch)
 	c.tell(StateChange{State: StateConnected, Session: cn.session})
-	c.outbox.connected(cn, cn.welcome)
 	err := c.read(cn)
 	c.setCurrent(nil)
 	c.outbox.disconnected()
@@ -48,6 +44,14 @@ func (c *Client) serve(cn *conn) error {
 		return err
 	}
 	return cn.why()
+}
+
+// attach makes cn the connection of the moment, on which sends go out.
+func (c *Client) attach(cn *conn) {
+	c.adopt(cn)
+	c.connects.Add(1)
+	c.setCurrent(cn)
+	c.outbox.connected(cn, cn.welcome)
 }
 
 // adopt compares what the server knows of the inbox with what is known here.
@@ -75,6 +79,7 @@ func (c *Client) again(n int, why error) (*conn, int, error) {
 		}
 		cn, err := c.establish(c.runCtx)
 		if err == nil {
+			c.attach(cn)
 			return cn, n + 1, nil
 		}
 		why = err

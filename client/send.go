@@ -78,19 +78,26 @@ func checkText(text string) error {
 }
 
 func (c *Client) send(ctx context.Context, s frame.Send, opts []SendOption) (Receipt, error) {
+	p, err := newPending(s, opts)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return c.await(ctx, p)
+}
+
+func newPending(s frame.Send, opts []SendOption) (*pending, error) {
 	for _, o := range opts {
 		o(&s)
 	}
 	if s.To == frame.TargetUser && s.ToID <= 0 {
-		return Receipt{}, fmt.Errorf("no user has the id %d: ids are above zero", s.ToID)
+		return nil, fmt.Errorf("no user has the id %d: ids are above zero", s.ToID)
 	}
 	if s.ClientMsgID == 0 {
 		s.ClientMsgID = nextMessageID()
 	}
-	p := &pending{
+	return &pending{
 		id: s.ClientMsgID, qos: s.QoS, frame: frame.AppendSend(nil, &s), answerCh: make(chan answer, 1),
-	}
-	return c.await(ctx, p)
+	}, nil
 }
 
 // await sends p until it is answered for good. Refusals that ask to come again are repeated with the same
@@ -99,7 +106,7 @@ func (c *Client) await(ctx context.Context, p *pending) (Receipt, error) {
 	for attempt := 0; ; attempt++ {
 		r, err := c.once(ctx, p)
 		refused, ok := errors.AsType[*StatusError](err)
-		if !ok || !refused.retryable() || p.qos == cimpb.QoS_AT_MOST_ONCE {
+		if !ok || !refused.Retryable() || p.qos == cimpb.QoS_AT_MOST_ONCE {
 			return r, err
 		}
 		wait := c.opts.Backoff.afterAtLeast(refused.RetryAfter, attempt)
@@ -116,6 +123,11 @@ func (c *Client) once(ctx context.Context, p *pending) (Receipt, error) {
 	if err := c.outbox.add(p); err != nil {
 		return Receipt{}, err
 	}
+	return c.answerOf(ctx, p)
+}
+
+// answerOf waits for the answer to an added p, or gives it up.
+func (c *Client) answerOf(ctx context.Context, p *pending) (Receipt, error) {
 	select {
 	case a := <-p.answerCh:
 		return a.receipt, a.err

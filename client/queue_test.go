@@ -1,0 +1,77 @@
+package client
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestQueueIsBounded(t *testing.T) {
+	large := Message{Text: strings.Repeat("x", queueBytes/4+1)}
+	for _, tt := range []struct {
+		name string
+		m    Message
+		want int
+	}{
+		{"in number", Message{Text: "x"}, queueMessages},
+		{"in weight", large, 3},
+		{"but for one message", Message{Text: strings.Repeat("x", queueBytes+1)}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q, n := newQueue(), 0
+			for q.put(item{msg: tt.m}) {
+				n++
+			}
+			if n != tt.want || q.roomy() {
+				t.Errorf("took %d, want %d; roomy %v", n, tt.want, q.roomy())
+			}
+			q.putNote(StateChange{State: StateLogGap}, Cursor{1, 1})
+			for left := n; left >= 0; left-- {
+				it, behind, ok := q.take()
+				if !ok || behind != left || (it.note != nil) != (left == 0) {
+					t.Fatalf("took %v with %d behind, want %d", ok, behind, left)
+				}
+			}
+			if _, _, ok := q.take(); ok || !q.roomy() || q.bytes != 0 {
+				t.Errorf("not empty at the end: %d bytes", q.bytes)
+			}
+		})
+	}
+}
+
+func TestQueueKeepsOrderAndMemory(t *testing.T) {
+	q := newQueue()
+	put, taken := uint64(0), uint64(0)
+	for round := range 2000 {
+		for range round%7 + 1 {
+			put++
+			q.put(item{msg: Message{Seq: put}})
+		}
+		for range round%7 + 1 {
+			it, _, ok := q.take()
+			if taken++; !ok || it.msg.Seq != taken {
+				t.Fatalf("took %d, want %d", it.msg.Seq, taken)
+			}
+		}
+	}
+	if cap(q.items) > 64 {
+		t.Errorf("keeps room for %d items, with none in it", cap(q.items))
+	}
+}
+
+func TestQueueSlidesInsteadOfGrowing(t *testing.T) {
+	q := newQueue()
+	next := uint64(1)
+	for seq := range uint64(10_000) { // never empty, never more than 10
+		q.put(item{msg: Message{Seq: seq + 1}})
+		if seq >= 9 {
+			it, _, _ := q.take()
+			if it.msg.Seq != next {
+				t.Fatalf("took %d, want %d", it.msg.Seq, next)
+			}
+			next++
+		}
+	}
+	if cap(q.items) > 64 {
+		t.Errorf("room for %d items, for 10", cap(q.items))
+	}
+}
