@@ -1,0 +1,157 @@
+package embedded
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"cim/route"
+)
+
+func TestCacheEvictsTheLeastRecentlyUsed(t *testing.T) {
+	s := inMemory(t)
+	c := inboxes{byUser: map[int64]*inbox{}} // one of the test's own; the committer has another
+	use := func(user int64) *inbox {
+		t.Helper()
+		in, err := c.get(s.db, user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in
+	}
+	for user := int64(1); user <= 4; user++ {
+		use(user)
+	}
+	kept := use(1)
+	c.remember(kept, func(n *names) { n.add(1, name{}, 0) })
+	if c.cost <= 4*inboxBytes {
+		t.Errorf("names cost nothing: %d", c.cost)
+	}
+	c.evict(c.cost - 1)
+	if _, ok := c.published(2); ok || len(c.byUser) != 3 {
+		t.Errorf("the oldest, 2, is kept among %d", len(c.byUser))
+	}
+	c.evict(kept.cost())
+	if len(c.byUser) != 1 || use(1) != kept {
+		t.Errorf("the newest, 1, was evicted")
+	}
+	c.evict(0)
+	if c.cost != 0 || c.newest != nil || c.oldest != nil || len(c.byUser) != 0 {
+		t.Errorf("empty cache: cost %d, %d users", c.cost, len(c.byUser))
+	}
+}
+
+// TestNamesAgainstModel compares names with a plain list under random adds and a clock that jumps.
+func TestNamesAgainstModel(t *testing.T) {
+	type known struct {
+		n   name
+		seq uint64
+		sec uint32
+	}
+	window := uint32(route.DedupWindow.Seconds())
+	rapid.Check(t, func(t *rapid.T) {
+		var s names
+		var model []known
+		seq, sec := rapid.Uint64Range(0, 1<<40).Draw(t, "last"), uint32(1_700_000_000)
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			sec += rapid.Uint32Range(0, window/4).Draw(t, "pause")
+			n := name{hi: rapid.Uint64Range(0, 20).Draw(t, "name")}
+			var want uint64
+			for _, k := range model {
+				if k.n == n && sec-k.sec < window {
+					want = k.seq
+				}
+			}
+			got, ok := s.find(n, sec)
+			if got != want || ok != (want != 0) {
+				t.Fatalf("find = %d, %v; want %d", got, ok, want)
+			}
+			if ok {
+				continue
+			}
+			seq++
+			if r := s.add(seq, n, sec); r.sec != sec || r.hi != n.hi {
+				t.Fatalf("add = %+v", r)
+			}
+			model = append(model, known{n, seq, sec})
+			from, to := s.trim(sec)
+			if s.first != to || from > to || s.first+uint64(len(s.entries)) != seq+1 {
+				t.Fatalf("trimmed [%d, %d), first %d with %d names, last %d", from, to, s.first, len(s.entries), seq)
+			}
+			if len(s.entries) > 0 && s.entries[0].expired(sec) {
+				t.Fatalf("the first name is kept %d s", sec-s.entries[0].sec)
+			}
+		}
+	})
+}
+
+func TestNamesAreCapped(t *testing.T) {
+	var s names
+	for seq := uint64(1); seq <= 5*route.DedupPerUser; seq++ {
+		s.add(seq, name{hi: seq}, 7)
+		s.trim(7)
+	}
+	if len(s.entries) != route.DedupPerUser || cap(s.entries) > 2*route.DedupPerUser {
+		t.Errorf("%d names in room for %d", len(s.entries), cap(s.entries))
+	}
+	if _, ok := s.find(name{hi: 4 * route.DedupPerUser}, 7); ok {
+		t.Errorf("a name over the cap is known")
+	}
+	if seq, ok := s.find(name{hi: 4*route.DedupPerUser + 1}, 7); !ok || seq != 4*route.DedupPerUser+1 {
+		t.Errorf("the oldest name: %d, %v", seq, ok)
+	}
+}
+
+func TestRecords(t *testing.T) {
+	m := meta{logEpoch: 1, last: 1 << 40, acked: 3, stored: 4, dropped: 5}
+	if got, err := parseMeta(m.appendTo(nil)); err != nil || got != m {
+		t.Errorf("meta: %+v, %v", got, err)
+	}
+	r := remembered{hi: 1 << 63, lo: 2, sec: 3}
+	if got, err := parseRemembered(r.appendTo(nil)); err != nil || got != r {
+		t.Errorf("name: %+v, %v", got, err)
+	}
+	for n := range metaSize {
+		if _, err := parseMeta(make([]byte, n)); err == nil {
+			t.Errorf("meta of %d bytes", n)
+		}
+		if _, err := parseRemembered(make([]byte, n)); (err == nil) != (n == rememberedSize) {
+			t.Errorf("name of %d bytes: %v", n, err)
+		}
+	}
+}
+
+func TestKeysSortAsNumbers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(label string) (int64, uint64) {
+			return rapid.Int64Range(1, route.MaxID).Draw(t, label), rapid.Uint64().Draw(t, label+" seq")
+		}
+		u1, s1 := draw("a")
+		u2, s2 := draw("b")
+		k1, k2 := appendSeqKey(nil, kindMessage, u1, s1), appendSeqKey(nil, kindMessage, u2, s2)
+		want := u1 < u2 || (u1 == u2 && s1 < s2)
+		if got := bytes.Compare(k1, k2) < 0; got != want {
+			t.Fatalf("(%d, %d) before (%d, %d): %v", u1, s1, u2, s2, got)
+		}
+		if seqOfKey(k1) != s1 {
+			t.Fatalf("seq of key: %d, want %d", seqOfKey(k1), s1)
+		}
+		prefix := appendUserKey(nil, kindMessage, u1)
+		if bytes.Compare(k1, after(prefix)) >= 0 || (u2 != u1 && bytes.HasPrefix(k2, prefix)) {
+			t.Fatalf("the keys of %d are not by themselves", u1)
+		}
+	})
+}
+
+func TestAfter(t *testing.T) {
+	for _, tc := range []struct{ prefix, want []byte }{
+		{[]byte("a"), []byte("b")},
+		{[]byte{'a', 0xff}, []byte{'b'}},
+		{[]byte{0xff, 0xff}, nil},
+	} {
+		if got := after(tc.prefix); !bytes.Equal(got, tc.want) {
+			t.Errorf("after(%x) = %x, want %x", tc.prefix, got, tc.want)
+		}
+	}
+}
