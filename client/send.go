@@ -78,14 +78,15 @@ func checkText(text string) error {
 }
 
 func (c *Client) send(ctx context.Context, s frame.Send, opts []SendOption) (Receipt, error) {
-	p, err := newPending(s, opts)
+	p, err := encodeSend(s, opts)
 	if err != nil {
 		return Receipt{}, err
 	}
 	return c.await(ctx, p)
 }
 
-func newPending(s frame.Send, opts []SendOption) (*pending, error) {
+// encodeSend applies the options and encodes the SEND.
+func encodeSend(s frame.Send, opts []SendOption) (*pending, error) {
 	for _, o := range opts {
 		o(&s)
 	}

@@ -26,7 +26,7 @@ func (c *Client) Start(user int64, text string, opts ...SendOption) (*Sending, e
 		return nil, err
 	}
 	s := frame.Send{To: frame.TargetUser, ToID: user, Text: []byte(text), QoS: cimpb.QoS_AT_LEAST_ONCE}
-	p, err := newPending(s, opts)
+	p, err := encodeSend(s, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 
 	cimpb "cim/proto"
@@ -100,6 +101,19 @@ func TestStartRefusesAtOnce(t *testing.T) {
 		}
 		if _, err := c.Start(bobID, "x"); !errors.Is(err, ErrClosed) {
 			t.Errorf("after Close: %v", err)
+		}
+	})
+}
+
+func TestUnreachableRoute(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fake) {
+		o := s.options(newRecorder())
+		o.HTTP = nil
+		refused := errors.New("connection refused")
+		o.Dialer = func(context.Context, string, string) (net.Conn, error) { return nil, refused }
+		_, err := Connect(t.Context(), o)
+		if !errors.Is(err, ErrUnreachable) || !errors.Is(err, refused) {
+			t.Errorf("Connect: %v, want ErrUnreachable and its cause", err)
 		}
 	})
 }
