@@ -89,6 +89,7 @@ func TestCIMAnswers(t *testing.T) {
 		{"push", "/sendMsg", `{"msg":"hello","userId":2,"cmd":"MESSAGE","properties":{"sendUserId":"1","sendUserName":"a","receiveUserId":"2"}}`, nil, cimHas(`{"msg":"OK"}`)},
 		{"push from an application", "/sendMsg", `{"msg":"hello","userId":2}`, nil, cimHas(`{"msg":"OK"}`)},
 		{"push to someone offline", "/sendMsg", `{"msg":"hello","userId":3}`, nil, cimIsOffline},
+		{"push that reaches nobody", "/sendMsg", `{"msg":"hello","userId":2}`, func(f *fakeRouter) { f.mute = true }, cimIsOffline},
 		{"push to nobody", "/sendMsg", `{"msg":"hello","userId":99}`, nil, cimIsOffline},
 		{"push to a slow reader", "/sendMsg", `{"msg":"hello","userId":2}`, refusing(2, route.ErrSlow), `{"code":"6000","message":"Request limit, please try again later!","reqNo":null,"dataBody":null}`},
 		{"push without receiver", "/sendMsg", `{"msg":"hello"}`, nil, cimIsInvalid("userId is missing")},

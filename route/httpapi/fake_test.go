@@ -28,6 +28,7 @@ type fakeRouter struct {
 	err     error            // of every call
 	errTo   map[int64]error  // of one receiver
 	entered chan struct{}    // when not nil: OnlineCount says that it runs and waits for its context
+	mute    bool             // what is not stored reaches nobody, without a word
 	panics  bool             // OnlineCount panics
 	names   map[string]error // of Register
 }
@@ -155,6 +156,8 @@ func (f *fakeRouter) deliver(s route.Send) route.Outcome {
 		return route.Outcome{Err: route.ErrUnknownUser}
 	case s.QoS == route.AtLeastOnce:
 		return f.store(s, online)
+	case f.mute:
+		return route.Outcome{}
 	case !online:
 		return route.Outcome{Err: route.ErrOffline}
 	}

@@ -39,6 +39,10 @@ func dial(t *testing.T, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	// Only a test that would hang gets there.
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	return conn
 }
 
@@ -68,7 +72,7 @@ func TestShutdownClosesIdleKeepAliveConnections(t *testing.T) {
 func TestShutdownCutsWhatOutlastsItsContext(t *testing.T) {
 	router := newFakeRouter()
 	router.entered = make(chan struct{})
-	api, addr, done := served(t, router)
+	api, addr, done := served(t, router, func(c *Config) { c.Limits.Read = time.Hour })
 	silent, busy := dial(t, addr), dial(t, addr)
 	if _, err := io.WriteString(busy, countRequest); err != nil {
 		t.Fatal(err)
@@ -83,6 +87,40 @@ func TestShutdownCutsWhatOutlastsItsContext(t *testing.T) {
 		if _, err := io.ReadAll(conn); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("the %s connection reads %v", name, err)
 		}
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+func TestConnectionsTimeOut(t *testing.T) {
+	t.Run("before the first request", func(t *testing.T) {
+		api, addr, done := served(t, newFakeRouter(), func(c *Config) { c.Limits.Read = time.Millisecond })
+		conn := dial(t, addr)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.StatusCode != http.StatusRequestTimeout || !res.Close {
+			t.Errorf("status %d, close %v", res.StatusCode, res.Close)
+		}
+		stop(t, api, done)
+	})
+	t.Run("between requests", func(t *testing.T) {
+		api, addr, done := served(t, newFakeRouter(), func(c *Config) { c.Limits.Read, c.Limits.Idle = time.Hour, time.Millisecond })
+		conn := dial(t, addr)
+		exchange(t, conn, countRequest)
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the idle connection reads %v", err)
+		}
+		stop(t, api, done)
+	})
+}
+
+func stop(t *testing.T, api *API, done <-chan error) {
+	t.Helper()
+	if err := api.Shutdown(context.Background()); err != nil {
+		t.Errorf("Shutdown: %v", err)
 	}
 	if err := <-done; err != nil {
 		t.Errorf("Serve: %v", err)
@@ -169,10 +207,5 @@ func TestConnectionLimit(t *testing.T) {
 	if res.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a connection over the limit gets %d", res.StatusCode)
 	}
-	if err := api.Shutdown(context.Background()); err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
-	if err := <-done; err != nil {
-		t.Errorf("Serve: %v", err)
-	}
+	stop(t, api, done)
 }
