@@ -10,6 +10,8 @@ import (
 	"cim/route"
 )
 
+var _ Router = (*route.Router)(nil)
+
 // fakeRouter keeps everything in memory and delivers to whom online names.
 type fakeRouter struct {
 	mu       sync.Mutex
