@@ -3,6 +3,7 @@ package embedded
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -66,8 +67,8 @@ func TestKill(t *testing.T) {
 		}
 		answered[id] = seq
 		if len(answered) == 500 {
-			if _, err := Open(Config{Dir: dir}); err == nil {
-				t.Error("two processes opened one folder")
+			if _, err := Open(Config{Dir: dir}); !errors.Is(err, ErrLocked) {
+				t.Errorf("while another process has it open: %v, want ErrLocked", err)
 			}
 			_ = victim.Process.Kill()
 		}

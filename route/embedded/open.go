@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -120,7 +121,7 @@ func (s *Store) openFiles() (db *pebble.DB, err error) {
 			db, err = nil, panicError(p)
 		}
 	}()
-	log := pebbleLog{store: s}
+	log := pebbleLog{store: s, paced: new(atomic.Int64)}
 	return pebble.Open(s.cfg.Dir, &pebble.Options{
 		FS: s.cfg.FS, Lock: s.lock,
 		FormatMajorVersion: pebbleFormat,

@@ -4,13 +4,18 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
 // pebbleLog takes what Pebble says. Its running commentary is dropped, its errors go on, and its fatal errors
 // stop the store instead of the process.
-type pebbleLog struct{ store *Store }
+type pebbleLog struct {
+	store *Store
+	paced *atomic.Int64 // Unix second of the last background error that was logged
+}
 
 // Infof implements pebble.Logger; what it gets is of use to Pebble's authors only.
 func (pebbleLog) Infof(string, ...any) {}
@@ -28,12 +33,20 @@ func (l pebbleLog) Fatalf(format string, args ...any) {
 
 func (l pebbleLog) events() *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { l.warn("the store's background work failed and is tried again", "err", err) },
+		BackgroundError: l.backgroundError,
 		DiskSlow:        func(i pebble.DiskSlowInfo) { l.warn("the disk is slow", "path", i.Path, "for", i.Duration) },
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { l.warn("the store waits for the disk", "reason", i.Reason) },
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
 			l.store.fail(fmt.Errorf("the data is damaged: %s: %w", i.Path, i.Details))
 		},
+	}
+}
+
+// backgroundError logs once a second at most: Pebble tries again at once, for as long as it takes.
+func (l pebbleLog) backgroundError(err error) {
+	now := time.Now().Unix()
+	if l.paced.Swap(now) != now {
+		l.warn("the store's background work failed and is tried again", "err", err)
 	}
 }
 
