@@ -154,6 +154,7 @@ type peer struct {
 	outCh   chan []byte
 	frameCh chan *cimpb.Frame // what came after LOGIN, but for PINGs
 	goneCh  chan struct{}     // closed: the client closed the connection
+	readErr error             // how it ended; set before goneCh closes
 
 	mu      sync.Mutex
 	pings   []time.Time
@@ -213,6 +214,7 @@ func (p *peer) read(s *fake) {
 			p.got(s, f)
 		}
 		if err != nil {
+			p.readErr = err
 			return
 		}
 	}

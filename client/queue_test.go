@@ -58,6 +58,15 @@ func TestQueueKeepsOrderAndMemory(t *testing.T) {
 	}
 }
 
+func TestQueueLetsGoOfWhatWasTaken(t *testing.T) {
+	q := newQueue()
+	q.put(item{msg: Message{Text: "1"}})
+	q.put(item{msg: Message{Text: "2"}})
+	if it, _, _ := q.take(); it.msg.Text != "1" || q.items[0].msg.Text != "" {
+		t.Errorf("took %q, still holds %q", it.msg.Text, q.items[0].msg.Text)
+	}
+}
+
 func TestQueueSlidesInsteadOfGrowing(t *testing.T) {
 	q := newQueue()
 	next := uint64(1)

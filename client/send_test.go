@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -173,6 +174,28 @@ func TestSendRetriesEndWithContext(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestRefusedSendThatIsNotRepeatedInTimeWasNotSent(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fake) {
+		c, p := s.connect(t, newRecorder())
+		ctx, cancel := context.WithCancel(t.Context())
+		ch := sendAsync(ctx, c, "hi")
+		p.sent(p.next(t, cimpb.Command_SEND).ClientMsgId, cimpb.CodeOverloaded, 0, 0)
+		synctest.Wait()
+		s.set(func() {
+			s.login = func(_ int, w http.ResponseWriter) bool {
+				refuseHTTP(w, 503, "busy", "Later.", "")
+				return true
+			}
+		})
+		p.Close()
+		pass(time.Minute) // the repetition is due, and there is no connection
+		cancel()
+		if err := receive(t, ch).err; !errors.Is(err, ErrNotSent) || errors.Is(err, ErrOutcomeUnknown) {
+			t.Errorf("SendTo: %v", err)
+		}
+	})
 }
 
 func TestSendAtMostOnceIsNotRepeated(t *testing.T) {

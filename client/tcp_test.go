@@ -1,6 +1,8 @@
 package client
 
 import (
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -94,6 +96,9 @@ func TestLastAckArrives(t *testing.T) {
 			t.Fatal(err)
 		}
 		receive(t, p.goneCh)
+		if !errors.Is(p.readErr, io.EOF) {
+			t.Fatalf("round %d: the connection ended with %v, which may overtake the ACK", round, p.readErr)
+		}
 		handled := uint64(100 + round)
 		for len(rec.msgCh) > 0 {
 			handled = (<-rec.msgCh).Seq
