@@ -1,0 +1,16 @@
+package bench
+
+import "errors"
+
+var (
+	// ErrConfig is a configuration that cannot work; the text says which flag to change.
+	ErrConfig = errors.New("bench: invalid configuration")
+	// ErrUnsupported is a system without epoll.
+	ErrUnsupported = errors.New("bench: the client swarm needs Linux")
+	// ErrLimits is a limit of this machine that is too low; the text says what to set.
+	ErrLimits = errors.New("bench: a limit of this machine is too low")
+	// ErrDropped: connections were lost or never came about. The report is complete.
+	ErrDropped = errors.New("bench: connections were dropped")
+	// ErrWorker is a worker process that could not do its part at all.
+	ErrWorker = errors.New("bench: a worker process failed")
+)

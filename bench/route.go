@@ -1,0 +1,172 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	httpTimeout    = 30 * time.Second
+	maxAnswer      = 4 << 20
+	accountsACall  = 1000
+	deviceName     = "bench"
+	accountsKind   = "device"
+	protocolNumber = 1
+)
+
+// routeClient calls a route's /v1 over a bounded number of connections that stay open. Safe for concurrent
+// use.
+type routeClient struct {
+	base string
+	http *http.Client
+}
+
+// newRouteClient takes the address of a route and the number of HTTP connections to it. No proxy of the
+// environment comes between: it would be what is measured.
+func newRouteClient(base string, conns int) *routeClient {
+	return &routeClient{
+		base: strings.TrimRight(base, "/"),
+		http: &http.Client{
+			Timeout:   httpTimeout,
+			Transport: &http.Transport{MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns},
+		},
+	}
+}
+
+func (r *routeClient) close() { r.http.CloseIdleConnections() }
+
+// refusedError is an answer of the route that is not a 2xx.
+type refusedError struct {
+	status        int
+	code, message string
+}
+
+func (e *refusedError) Error() string {
+	if e.message == "" {
+		return fmt.Sprintf("the route answered HTTP %d", e.status)
+	}
+	return e.message
+}
+
+type newAccount struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+}
+
+// register makes the accounts that do not exist yet, and returns their ids in the order of names: at most
+// accountsACall of them.
+func (r *routeClient) register(ctx context.Context, names []string) ([]int64, error) {
+	in := struct {
+		Accounts []newAccount `json:"accounts"`
+	}{make([]newAccount, len(names))}
+	for i, name := range names {
+		in.Accounts[i] = newAccount{name, accountsKind}
+	}
+	var out struct {
+		Accounts []struct {
+			UserID int64 `json:"user_id"`
+		} `json:"accounts"`
+	}
+	if err := r.post(ctx, "/v1/accounts", in, &out); err != nil {
+		return nil, fmt.Errorf("register accounts: %w", err)
+	}
+	if len(out.Accounts) != len(names) {
+		return nil, fmt.Errorf("register accounts: %d were asked for and %d came", len(names), len(out.Accounts))
+	}
+	ids := make([]int64, len(names))
+	for i, a := range out.Accounts {
+		ids[i] = a.UserID
+	}
+	return ids, nil
+}
+
+// place is where a device connects, and what it shows there.
+type place struct {
+	Server struct {
+		Host string `json:"host"`
+		Port int    `json:"port"`
+	} `json:"server"`
+	Ticket string `json:"ticket"`
+}
+
+func (p place) addr() string { return net.JoinHostPort(p.Server.Host, strconv.Itoa(p.Server.Port)) }
+
+func (r *routeClient) login(ctx context.Context, user int64) (place, error) {
+	in := struct {
+		UserID int64  `json:"user_id"`
+		Device string `json:"device"`
+	}{user, deviceName}
+	var p place
+	if err := r.post(ctx, "/v1/login", in, &p); err != nil {
+		return place{}, fmt.Errorf("log in: %w", err)
+	}
+	return p, nil
+}
+
+// metrics reads the route's /metrics.
+func (r *routeClient) metrics(ctx context.Context) (map[string]float64, error) {
+	text, err := r.call(ctx, http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return nil, fmt.Errorf("read the metrics: %w", err)
+	}
+	return parseMetrics(text), nil
+}
+
+func (r *routeClient) post(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	text, err := r.call(ctx, http.MethodPost, path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("%s%s does not answer as a route: %w", r.base, path, err)
+	}
+	return nil
+}
+
+// call makes one request. Errors: *refusedError.
+func (r *routeClient) call(ctx context.Context, method, path string, body io.Reader) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, r.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, readRefusal(resp.StatusCode, text)
+	}
+	return text, nil
+}
+
+// readRefusal takes what it can from an answer that may be some proxy's.
+func readRefusal(status int, text []byte) error {
+	var body struct {
+		Error struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	_ = json.Unmarshal(text, &body)
+	return &refusedError{status: status, code: body.Error.Code, message: body.Error.Message}
+}

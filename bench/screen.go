@@ -1,0 +1,52 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+)
+
+// screen writes what a person follows a run by. It is used from one goroutine.
+type screen struct{ w io.Writer }
+
+func newScreen(w io.Writer) *screen { return &screen{w} }
+
+func (s *screen) line(format string, args ...any) { fmt.Fprintf(s.w, format+"\n", args...) }
+
+// group writes n with a comma at every third digit.
+func group[T ~int | ~int64](n T) string {
+	text := strconv.FormatInt(int64(n), 10)
+	digits := 0
+	if text[0] == '-' {
+		digits = 1
+	}
+	for i := len(text) - 3; i > digits; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+func round(d time.Duration) time.Duration { return d.Round(100 * time.Millisecond) }
+
+// describe says what the server granted, and that it is not what was asked for.
+func (g Granted) describe(asked time.Duration) string {
+	if g == (Granted{}) {
+		return "no WELCOME came"
+	}
+	text := fmt.Sprintf("granted heartbeat %s, idle timeout %s",
+		span(g.HeartbeatMin, g.HeartbeatMax), span(g.IdleTimeoutMin, g.IdleTimeoutMax))
+	if ms := asked.Milliseconds(); int64(g.HeartbeatMin) != ms || int64(g.HeartbeatMax) != ms {
+		text += fmt.Sprintf(" (asked for heartbeat %s)", asked)
+	}
+	return text
+}
+
+// span writes a range of milliseconds.
+func span(low, high uint32) string {
+	l, h := time.Duration(low)*time.Millisecond, time.Duration(high)*time.Millisecond
+	if l == h {
+		return l.String()
+	}
+	return l.String() + " to " + h.String()
+}

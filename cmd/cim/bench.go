@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"cim/bench"
+)
+
+// benchCmd is the load harness: a command per scenario.
+type benchCmd struct {
+	Idle   benchIdleCmd   `cmd:"" help:"Hold connections that only heartbeat; see who is dropped and what the server pays."`
+	Worker benchWorkerCmd `cmd:"" hidden:"" help:"Hold connections for another bench command, which starts this one."`
+}
+
+// statusRarely is how often a run says how it goes when nobody watches.
+const statusRarely = 10 * time.Second
+
+// benchIdleCmd holds idle device connections.
+type benchIdleCmd struct {
+	Route       string        `help:"Base URL of a route." default:"http://127.0.0.1:8083"`
+	Connections int           `short:"n" help:"Connections to hold." default:"1000"`
+	Heartbeat   time.Duration `help:"Distance of PINGs to ask for; servers grant no less than 10s." default:"30s"`
+	For         time.Duration `help:"How long to hold them, from when all are connected." default:"1m"`
+	Workers     int           `help:"Processes that hold the connections; 0: as few as the limit of open files allows." default:"0"`
+	Rate        float64       `help:"Connects a second at most, over all workers." default:"2000"`
+	Silent      int           `help:"Connections that stop their heartbeats when the hold begins." default:"0"`
+	ServerPID   int           `name:"server-pid" help:"Process id of the server on this machine, to read its memory in /proc; 0: its /metrics alone." default:"0"`
+	Seed        uint64        `help:"Chooses accounts and silent ones; 0: another one each time." default:"0"`
+	JSON        bool          `name:"json" help:"Print the report as one JSON object."`
+}
+
+// Validate is called by kong after parsing.
+func (c *benchIdleCmd) Validate() error { return c.config(io.Discard, 0).Validate() }
+
+func (c *benchIdleCmd) config(log io.Writer, statusEvery time.Duration) bench.IdleConfig {
+	cfg := bench.DefaultIdle()
+	cfg.Route, cfg.Connections, cfg.Heartbeat, cfg.For = c.Route, c.Connections, c.Heartbeat, c.For
+	cfg.Workers, cfg.Rate, cfg.Silent, cfg.ServerPID, cfg.Seed = c.Workers, c.Rate, c.Silent, c.ServerPID, c.Seed
+	cfg.Log = log
+	if statusEvery > 0 {
+		cfg.StatusEvery = statusEvery
+	}
+	return cfg
+}
+
+// Run prints the report on out and everything else on err. Dropped connections are an error.
+func (c *benchIdleCmd) Run(ctx context.Context, io streams) error {
+	if c.Seed == 0 {
+		c.Seed = uint64(rand.Uint32()) + 1 // short enough to type again
+	}
+	cfg := c.config(io.err, statusEvery(io.err))
+	var err error
+	if cfg.Command, err = bench.SelfCommand("bench", "worker"); err != nil {
+		return err
+	}
+	idle, err := bench.NewIdle(cfg)
+	if err != nil {
+		return err
+	}
+	report, err := idle.Run(ctx)
+	if report == nil {
+		return err
+	}
+	return errors.Join(c.print(io.out, report), err)
+}
+
+func (c *benchIdleCmd) print(w io.Writer, r *bench.Report) error {
+	if !c.JSON {
+		return r.WriteText(w)
+	}
+	return json.NewEncoder(w).Encode(r)
+}
+
+// statusEvery is each second for a person, and rare in a file.
+func statusEvery(w io.Writer) time.Duration {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return time.Second
+	}
+	return statusRarely
+}
+
+// benchWorkerCmd is one process of a swarm. It speaks JSON lines with the command that started it.
+type benchWorkerCmd struct{}
+
+// Run ends when its input does.
+func (benchWorkerCmd) Run(ctx context.Context, io streams) error { return bench.Work(ctx, io.in, io.out) }
