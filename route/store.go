@@ -85,7 +85,8 @@ type Ack struct {
 type Inbox interface {
 	// Append stores entries and answers each, in order; entries of one receiver keep their order. When it
 	// returns, what it answered without Err survives a kill and a power cut, including the memory of
-	// the message's name that finds a Duplicate. An entry of its own answer's Err has left no trace.
+	// the message's name that finds a Duplicate. An entry that was answered with an Err has left no trace,
+	// except when ctx ended or the store failed meanwhile: then sending it again under its name settles it.
 	Append(ctx context.Context, entries []Entry) []Appended
 	// Ack drops messages up to each cursor. It is cumulative and may come late or twice. A cursor of
 	// another LogEpoch is ignored; one above Last proves a lost tail: the log epoch changes, and what is

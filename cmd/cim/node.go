@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -59,7 +60,7 @@ func startNode(cfg nodeConfig) (n *node, err error) {
 			err = errors.Join(err, n.Close(context.Background()))
 		}
 	}()
-	if n.store, err = embedded.Open(embedded.Config{Dir: cfg.data, Logger: cfg.log}); err != nil {
+	if n.store, err = embedded.Open(embedded.Config{Dir: storeDir(cfg.data), Logger: cfg.log}); err != nil {
 		return n, err
 	}
 	registry, local := embedded.NewRegistry(), &localPeers{}
@@ -80,6 +81,14 @@ func startNode(cfg nodeConfig) (n *node, err error) {
 	}
 	n.leave, err = registry.Join(context.Background(), n.listing(cfg, instance))
 	return n, err
+}
+
+// storeDir leaves room in the data folder for what is not the store's.
+func storeDir(data string) string {
+	if data == embedded.Memory {
+		return data
+	}
+	return filepath.Join(data, "store")
 }
 
 func newRouter(cfg nodeConfig, store *embedded.Store, registry *embedded.Registry, peers route.Peers) (*route.Router, error) {

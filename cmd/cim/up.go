@@ -100,10 +100,9 @@ func startError(err error, c *upCmd) error {
 	switch {
 	case errors.As(err, &inUse):
 		return fmt.Errorf("%s is in use: stop the other process, or choose another address with %s", inUse.addr, inUse.flag)
-	case errors.Is(err, embedded.ErrLocked):
-		return fmt.Errorf("another cim uses the data folder %s: stop it, or choose another folder with --data", c.Data)
-	case errors.Is(err, embedded.ErrNotWritable):
-		return fmt.Errorf("cannot write the data folder %s (%w): change its owner or mode, or choose another with --data", c.Data, err)
+	case errors.Is(err, embedded.ErrLocked), errors.Is(err, embedded.ErrNotWritable),
+		errors.Is(err, embedded.ErrForeign), errors.Is(err, embedded.ErrNewerFormat):
+		return fmt.Errorf("%w (--data)", err) // it says what to do; this says where
 	}
 	return err
 }
