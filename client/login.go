@@ -26,7 +26,7 @@ func (c *Client) account(ctx context.Context) (Account, error) {
 		return Account{}, wrapStep("register at "+c.opts.Route, err)
 	}
 	if a.ID <= 0 {
-		return Account{}, fmt.Errorf("register at %s: the answer has no user id; check the URL", c.opts.Route)
+		return Account{}, wrapStep("register at "+c.opts.Route, errNoID)
 	}
 	return a, nil
 }

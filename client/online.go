@@ -2,11 +2,10 @@ package client
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/url"
 	"strconv"
-
-	cimpb "cim/proto"
 )
 
 // AccountKind tells people from devices.
@@ -78,32 +77,31 @@ func (c *Client) OnlineCount(ctx context.Context) (int, error) {
 
 // Lookup finds the account of a name. Errors: StatusError with CodeUnknownUser.
 func (c *Client) Lookup(ctx context.Context, name string) (Account, error) {
-	found, err := c.accounts(ctx, url.Values{"name": {name}})
-	switch {
-	case err != nil:
-		return Account{}, err
-	case len(found) == 0:
-		return Account{}, refusal(cimpb.CodeUnknownUser)
-	}
-	return found[0], nil
+	return c.lookUp(ctx, "/v1/accounts", url.Values{"name": {name}})
 }
 
 // LookupID finds the account of an id. Errors: StatusError with CodeUnknownUser.
 func (c *Client) LookupID(ctx context.Context, id int64) (Account, error) {
+	return c.lookUp(ctx, "/v1/accounts/"+strconv.FormatInt(id, 10), nil)
+}
+
+func (c *Client) lookUp(ctx context.Context, path string, query url.Values) (Account, error) {
 	var a Account
-	err := c.api.get(ctx, "/v1/accounts/"+strconv.FormatInt(id, 10), nil, &a)
+	err := c.api.get(ctx, path, query, &a)
+	if err == nil && a.ID <= 0 {
+		err = errNoID
+	}
 	return a, wrapStep("look up an account", err)
 }
 
+var errNoID = errors.New("the answer has no user id; check the URL of the route")
+
 // Find lists up to limit accounts whose names begin with prefix.
 func (c *Client) Find(ctx context.Context, prefix string, limit int) ([]Account, error) {
-	return c.accounts(ctx, url.Values{"prefix": {prefix}, "limit": {strconv.Itoa(limit)}})
-}
-
-func (c *Client) accounts(ctx context.Context, query url.Values) ([]Account, error) {
 	var out struct {
 		Accounts []Account `json:"accounts"`
 	}
+	query := url.Values{"prefix": {prefix}, "limit": {strconv.Itoa(limit)}}
 	err := c.api.get(ctx, "/v1/accounts", query, &out)
-	return out.Accounts, wrapStep("look up accounts", err)
+	return out.Accounts, wrapStep("find accounts", err)
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"testing"
@@ -38,11 +39,16 @@ func (s *fake) serveLists(n int) {
 		answerJSON(w, 200, bob)
 	})
 	s.mux.HandleFunc("GET /v1/accounts", func(w http.ResponseWriter, r *http.Request) {
-		found := []Account{}
-		if q := r.URL.Query(); q.Get("name") == "bob" || q.Get("prefix") == "b" && q.Get("limit") == "20" {
-			found = append(found, bob)
+		switch q := r.URL.Query(); {
+		case q.Get("name") == "bob":
+			answerJSON(w, 200, bob)
+		case q.Get("name") == "odd":
+			answerJSON(w, 200, map[string]any{"hello": "I am no route"})
+		case q.Get("prefix") == "b" && q.Get("limit") == "20":
+			answerJSON(w, 200, map[string]any{"accounts": []Account{bob}})
+		default:
+			refuseHTTP(w, 404, "unknown_user", "No such user.", "")
 		}
-		answerJSON(w, 200, map[string]any{"accounts": found})
 	})
 }
 
@@ -76,6 +82,9 @@ func TestLookups(t *testing.T) {
 		}
 		if _, err := c.Lookup(t.Context(), "nobody"); CodeOf(err) != cimpb.CodeUnknownUser {
 			t.Errorf("Lookup of nobody: %v", err)
+		}
+		if _, err := c.Lookup(t.Context(), "odd"); !errors.Is(err, errNoID) {
+			t.Errorf("Lookup at something else: %v", err)
 		}
 		if got, err := c.LookupID(t.Context(), bobID); err != nil || got != bob {
 			t.Errorf("LookupID: %+v, %v", got, err)
