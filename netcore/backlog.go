@@ -127,7 +127,7 @@ func (l *loop) restart(s *session, in Inbox) {
 // writeBacklog writes what comes next of a page, as far as the connection takes it.
 func (l *loop) writeBacklog(s *session, page Backlog) {
 	s.logEpoch = page.LogEpoch
-	messages := page.Messages
+	messages, before := page.Messages, s.pushed
 	for len(messages) > 0 && messages[0].Seq <= s.pushed {
 		messages = messages[1:]
 	}
@@ -139,8 +139,8 @@ func (l *loop) writeBacklog(s *session, page Backlog) {
 	switch {
 	case s.pushed >= page.Last && !s.again:
 		s.behind = false
-	case len(page.Messages) == 0 && !s.again:
-		l.lookLater(s) // the store says that there is more and gives none
+	case s.pushed == before && !s.again && s.queued() <= l.srv.cfg.SoftOutbound:
+		l.lookLater(s) // the store says that there is more and does not give what is next
 	default:
 		l.catchUp(s)
 	}

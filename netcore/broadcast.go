@@ -22,6 +22,9 @@ func (s *Server) Broadcast(b Broadcast) (int, error) {
 	s.loops[0].counters.dropped[dropReserved].Add(uint64(full))
 	for _, l := range s.loops {
 		n := l.audience(b)
+		if n == 0 {
+			continue // and a loop that nobody wakes must not keep it for those who come later
+		}
 		if !l.door.post(&broadcastTask{b}) {
 			l.counters.dropped[dropDoorFull].Add(1)
 			continue

@@ -30,13 +30,9 @@ func (d *door) post(t task) bool {
 }
 
 // postAnswer never refuses. It is for answers to what the loop itself asked, whose number is bounded by
-// what it may have outstanding.
+// what it may have outstanding. A closed door keeps them, for whoever cleans up.
 func (d *door) postAnswer(t task) {
 	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
-		return
-	}
 	d.add(t)
 }
 
@@ -101,9 +97,9 @@ func (d *door) waiting() int {
 	return len(d.tasks)
 }
 
-// close drops what waits and all that comes later.
+// close ends the waking. What waits stays, and post refuses more.
 func (d *door) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.closed, d.tasks, d.missed = true, nil, nil
+	d.closed = true
 }

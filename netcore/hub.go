@@ -142,6 +142,9 @@ func (h *hub) holds(user int64, epoch uint64) bool {
 
 // online lists up to limit users after the one given, in the order of shard, then id; next is 0 at the end.
 func (h *hub) online(after int64, limit int) (users []int64, next int64) {
+	if limit < 1 {
+		return nil, 0
+	}
 	first := 0
 	if after != 0 {
 		first = shardOf(after)

@@ -8,6 +8,8 @@ import (
 // lane carries work from the loops to workers that may block. Everything with one key goes to the same
 // worker, in order; what waits is handed over in batches. Queues are bounded.
 type lane[T any] struct {
+	ctx     context.Context // of all work; ends when close is given up
+	cancel  context.CancelFunc
 	workers []*laneWorker[T]
 	wg      sync.WaitGroup
 }
@@ -23,17 +25,19 @@ type laneWorker[T any] struct {
 // newLane starts workers that call handle until close. limit bounds each worker's queue.
 func newLane[T any](workers, limit int, handle func(ctx context.Context, batch []T)) *lane[T] {
 	l := &lane[T]{}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
 	for range workers {
 		w := &laneWorker[T]{limit: limit, wakeCh: make(chan struct{}, 1)}
 		l.workers = append(l.workers, w)
-		l.wg.Go(func() { w.run(handle) })
+		l.wg.Go(func() { w.run(l.ctx, handle) })
 	}
 	return l
 }
 
 // post refuses when the worker's queue is full or the lane is closed.
 func (l *lane[T]) post(key int64, item T) bool {
-	w := l.workers[uint64(key)%uint64(len(l.workers))]
+	// Spread by hash: ids of one origin often share their lowest bits.
+	w := l.workers[shardOf(key)%len(l.workers)]
 	w.mu.Lock()
 	if w.closed || len(w.queue) >= w.limit {
 		w.mu.Unlock()
@@ -45,8 +49,11 @@ func (l *lane[T]) post(key int64, item T) bool {
 	return true
 }
 
-// close lets the workers finish what was posted and waits for them.
-func (l *lane[T]) close() {
+// close lets the workers finish what was posted and waits for them. When ctx ends first, what they have
+// not finished is told so.
+func (l *lane[T]) close(ctx context.Context) {
+	defer l.cancel()
+	defer context.AfterFunc(ctx, l.cancel)()
 	for _, w := range l.workers {
 		w.mu.Lock()
 		w.closed = true
@@ -63,7 +70,7 @@ func (w *laneWorker[T]) signal() {
 	}
 }
 
-func (w *laneWorker[T]) run(handle func(context.Context, []T)) {
+func (w *laneWorker[T]) run(ctx context.Context, handle func(context.Context, []T)) {
 	for range w.wakeCh {
 		for {
 			items, closed := w.take()
@@ -73,7 +80,7 @@ func (w *laneWorker[T]) run(handle func(context.Context, []T)) {
 				}
 				break
 			}
-			handleInBatches(items, handle)
+			handleInBatches(ctx, items, handle)
 		}
 	}
 }
@@ -85,10 +92,10 @@ func (w *laneWorker[T]) take() (items []T, closed bool) {
 	return items, w.closed
 }
 
-func handleInBatches[T any](items []T, handle func(context.Context, []T)) {
+func handleInBatches[T any](parent context.Context, items []T, handle func(context.Context, []T)) {
 	for len(items) > 0 {
 		n := min(len(items), laneBatch)
-		ctx, cancel := context.WithTimeout(context.Background(), backendTimeout)
+		ctx, cancel := context.WithTimeout(parent, backendTimeout)
 		handle(ctx, items[:n])
 		cancel()
 		items = items[n:]

@@ -162,6 +162,17 @@ func (w *claimWork) run(l *loop) {
 	}
 }
 
+// unused is what a claim leaves behind whose answer met no loop.
+func (w *claimWork) unused() []SessionRef {
+	switch {
+	case w.result.Code == 0:
+		return []SessionRef{{w.User, w.result.Epoch}}
+	case w.Reserved != 0:
+		return []SessionRef{{w.User, w.Reserved}}
+	}
+	return nil
+}
+
 // abandon ends a claim that gave no session. A reservation that its LOGIN could not fulfil goes with it.
 func (l *loop) abandon(w *claimWork) {
 	l.srv.hub.endClaim(w.User)

@@ -56,15 +56,19 @@ func newLoop(s *Server, index int) *loop {
 
 // OnBoot is gnet's call before the loop runs; the listener is open by then.
 func (l *loop) OnBoot(e gnet.Engine) gnet.Action {
-	if l.srv.ctx.Err() != nil {
-		return gnet.Shutdown
-	}
-	l.eventLoop.Store(nil)
 	if l.engine.Swap(&e) == nil {
 		l.bootCh <- nil
 	}
+	// Looked at after the engine is known: whoever stops the server after this look finds it.
+	if l.srv.ctx.Err() != nil {
+		return gnet.Shutdown
+	}
 	return gnet.None
 }
+
+// OnShutdown is gnet's call before the loop ends. Its wake-up descriptor is closed then, and the number may
+// soon be somebody else's.
+func (l *loop) OnShutdown(gnet.Engine) { l.eventLoop.Store(nil) }
 
 // OnOpen is gnet's call for a new connection.
 func (l *loop) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
@@ -205,7 +209,8 @@ func (l *loop) Run(context.Context) error {
 // round does at most doorBudget tasks, so that connections are read in between, and reports whether
 // there is more to do.
 func (l *loop) round() (more bool) {
-	if l.done == len(l.tasks) {
+	looked := l.done == len(l.tasks)
+	if looked {
 		b := l.door.take(l.tasks)
 		l.tasks, l.done = b.tasks, 0
 		for user := range b.missed {
@@ -221,7 +226,8 @@ func (l *loop) round() (more bool) {
 		l.tasks[l.done].run(l)
 	}
 	walking := l.walk()
-	return walking || l.done < len(l.tasks)
+	// A round that only finished old tasks may have been the one that new ones at the door asked for.
+	return walking || l.done < len(l.tasks) || !looked
 }
 
 // monitorRounds asks for the next round of a loop that has not finished. A task that executes itself again

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -81,10 +82,11 @@ func (s *Server) startLanes() {
 }
 
 func (s *Server) closeLanes() {
-	s.claims.close()
-	s.sends.close()
-	s.acks.close()
-	s.backlogs.close()
+	always := context.Background()
+	s.claims.close(always)
+	s.sends.close(always)
+	s.acks.close(always)
+	s.backlogs.close(s.ctx) // nobody is left to read for
 }
 
 // probeAddress listens once without SO_REUSEPORT, which is how the loops share the port: with it, a second
@@ -167,10 +169,30 @@ func (s *Server) Stop(ctx context.Context) error {
 	if s.stopping.Swap(true) {
 		return ErrStopping
 	}
-	s.sends.close()
+	s.sends.close(ctx)
 	err := s.sayGoodbye(ctx)
 	s.stopEngines()
 	s.wg.Wait()
 	s.closeLanes()
+	s.releaseRest()
 	return err
+}
+
+// releaseRest gives back what no loop can: sessions whose claim was answered after the loops had ended,
+// and reservations. Must be called when loops and lanes have ended.
+func (s *Server) releaseRest() {
+	refs := s.hub.expire(time.Now().Add(2 * reservationTime))
+	for _, l := range s.loops {
+		for _, t := range slices.Concat(l.tasks[l.done:], l.door.take(nil).tasks) {
+			if w, ok := t.(*claimWork); ok {
+				refs = append(refs, w.unused()...)
+			}
+		}
+	}
+	if len(refs) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), backendTimeout)
+	defer cancel()
+	s.cfg.Backend.Release(ctx, refs)
 }

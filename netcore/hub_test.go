@@ -1,0 +1,214 @@
+package netcore
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestOnlinePagesCoverAllUsersOnce(t *testing.T) {
+	h := newHub()
+	want := make(map[int64]bool)
+	for n := range int64(1000) {
+		user := n*n + 1
+		want[user] = true
+		if n%3 != 0 {
+			h.beginClaim(user)
+			h.install(user, place{epoch: 1})
+		}
+		if n%3 != 1 { // a third is both connected and expected
+			h.reserve(user, &reservation{epoch: 2})
+		}
+	}
+	for _, limit := range []int{1, 7, 999, 1000, 1001} {
+		got := make(map[int64]bool)
+		for after := int64(0); ; {
+			users, next := h.online(after, limit)
+			for _, u := range users {
+				if got[u] {
+					t.Fatalf("limit %d: user %d twice", limit, u)
+				}
+				got[u] = true
+			}
+			if next == 0 {
+				break
+			}
+			if len(users) != limit {
+				t.Fatalf("limit %d: a page of %d before the last", limit, len(users))
+			}
+			after = next
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("limit %d: %d of %d users", limit, len(got), len(want))
+		}
+	}
+	if users, next := h.online(0, 0); users != nil || next != 0 {
+		t.Errorf("a page of nothing has %v, next %d", users, next)
+	}
+}
+
+// TestOnlineGoesOnAfterAUserWhoLeft is about the cursor's own user going away between two pages.
+func TestOnlineGoesOnAfterAUserWhoLeft(t *testing.T) {
+	h := newHub()
+	for u := range int64(600) {
+		h.beginClaim(u + 1)
+		h.install(u+1, place{epoch: 1})
+	}
+	first, next := h.online(0, 300)
+	h.remove(next, 1)
+	rest, _ := h.online(next, 1000)
+	all := slices.Concat(first, rest)
+	slices.Sort(all)
+	if len(slices.Compact(all)) != 600 {
+		t.Errorf("%d of 600 users", len(all))
+	}
+}
+
+// hubModel is what a hub promises for one user, written down plainly.
+type hubModel struct {
+	*hub
+	live    uint64 // epoch; 0: none
+	claims  int
+	touched bool
+	held    *reservation
+}
+
+const modelUser = 7
+
+func (m *hubModel) actions() map[string]func(*rapid.T) {
+	epoch := rapid.Uint64Range(1, 6)
+	return map[string]func(*rapid.T){
+		"": m.check,
+		"begin": func(*rapid.T) {
+			m.beginClaim(modelUser)
+			if m.claims++; m.claims == 1 {
+				m.touched = false
+			}
+		},
+		"refuse": func(t *rapid.T) {
+			m.needClaim(t)
+			if got := m.endClaim(modelUser); got != m.touched {
+				t.Errorf("touched: %v", got)
+			}
+			m.claims--
+		},
+		"grant": func(t *rapid.T) { m.grant(t, epoch.Draw(t, "epoch")) },
+		"remove": func(t *rapid.T) {
+			e := epoch.Draw(t, "epoch")
+			if m.remove(modelUser, e); m.live == e {
+				m.live = 0
+			}
+		},
+		"store": func(t *rapid.T) {
+			p, live, here := m.findForStored(modelUser)
+			m.touched = m.touched || m.claims > 0
+			if live != (m.live != 0) || p.epoch != m.live || here != (live || m.claims > 0 || m.held != nil) {
+				t.Errorf("found %+v, live %v, here %v", p, live, here)
+			}
+		},
+		"reserve": func(t *rapid.T) {
+			r := &reservation{epoch: epoch.Draw(t, "epoch")}
+			want := m.held == nil || m.held.epoch <= r.epoch
+			if got := m.reserve(modelUser, r); got != want {
+				t.Errorf("reserved: %v", got)
+			}
+			if want {
+				m.held = r
+			}
+		},
+		"fulfil": func(t *rapid.T) {
+			if got := m.fulfil(modelUser); got != m.held {
+				t.Errorf("fulfilled %v, want %v", got, m.held)
+			}
+			m.held = nil
+		},
+		"cancel": func(t *rapid.T) {
+			e := epoch.Draw(t, "epoch")
+			want := m.held != nil && m.held.epoch == e
+			if got := m.cancel(modelUser, e); got != want {
+				t.Errorf("cancelled: %v", got)
+			}
+			if want {
+				m.held = nil
+			}
+		},
+	}
+}
+
+func (m *hubModel) needClaim(t *rapid.T) {
+	if m.claims == 0 {
+		t.Skip("no claim is under way")
+	}
+}
+
+func (m *hubModel) grant(t *rapid.T, epoch uint64) {
+	m.needClaim(t)
+	old, replaced, touched, ok := m.install(modelUser, place{epoch: epoch})
+	if ok != (epoch > m.live) || touched != m.touched {
+		t.Errorf("epoch %d over %d: ok %v, touched %v", epoch, m.live, ok, touched)
+	}
+	if replaced != (ok && m.live != 0) || replaced && old.epoch != m.live {
+		t.Errorf("replaced %v: %+v, had %d", replaced, old, m.live)
+	}
+	if m.claims--; ok {
+		m.live = epoch
+	}
+}
+
+func (m *hubModel) check(t *rapid.T) {
+	for e := uint64(1); e <= 6; e++ {
+		want := m.live == e || m.claims > 0 || m.held != nil && m.held.epoch == e
+		if m.holds(modelUser, e) != want {
+			t.Fatalf("holds epoch %d: %v", e, !want)
+		}
+	}
+	users, _ := m.online(0, 10)
+	if (len(users) == 1) != (m.live != 0 || m.held != nil) {
+		t.Fatalf("online: %v", users)
+	}
+	if m.claims == 0 != m.endedAll() {
+		t.Fatal("a claim is left over, or lost")
+	}
+}
+
+func TestHubKeepsToItsModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := &hubModel{hub: newHub()}
+		t.Repeat(m.actions())
+	})
+}
+
+// TestHubUnderFire is for the race detector, and for what must hold at the end.
+func TestHubUnderFire(t *testing.T) {
+	h := newHub()
+	var wg sync.WaitGroup
+	for w := range uint64(4) {
+		wg.Go(func() {
+			for n := range uint64(500) {
+				user := int64(n%20) + 1
+				h.beginClaim(user)
+				h.findForStored(user)
+				h.install(user, place{epoch: 4*n + w + 1})
+				h.reserve(user, &reservation{epoch: n})
+				h.keepForReserved(Broadcast{Body: []byte("x")})
+				h.online(0, 5)
+				h.fulfil(user)
+				h.expire(time.Time{})
+			}
+		})
+	}
+	wg.Wait()
+	for user := range int64(20) {
+		last := 4*(480+uint64(user)) + 4
+		if p, ok := h.find(user + 1); !ok || p.epoch != last {
+			t.Errorf("user %d has epoch %d, want the highest, %d", user+1, p.epoch, last)
+		}
+	}
+	if !h.endedAll() {
+		t.Error("claims are left over")
+	}
+}
