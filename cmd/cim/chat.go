@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+	"golang.org/x/text/unicode/norm"
+
+	"cim/client"
+	"cim/route"
+)
+
+// leaveTime bounds the goodbye to the server. What is not acknowledged by then comes again.
+const leaveTime = 2 * time.Second
+
+// chatCmd is a conversation in a terminal, or by lines on stdin and stdout.
+type chatCmd struct {
+	Route  string `help:"Base URL of a route." default:"http://127.0.0.1:8083"`
+	Name   string `help:"Who you are; a new name is registered." required:""`
+	Device string `help:"Name of this installation; it takes over its own older session. Default: one per terminal, kept in --home." placeholder:"ID"`
+	Home   string `help:"Folder for device ids and the place in the inbox. Default: cim in the user's configuration folder." placeholder:"DIR" type:"path"`
+}
+
+// Help is shown by cim chat --help.
+func (c *chatCmd) Help() string {
+	return `Lines: "text" to everyone online, "name;;text" or "id;;text" to one user, ":all" lists the commands.
+
+On a terminal, messages are printed for people. Otherwise each is one line on stdout:
+
+    time<TAB>from-id<TAB>from-name<TAB>kind<TAB>text
+
+time is RFC 3339 in UTC with milliseconds; kind is private, everyone or group; backslashes, tabs, newlines and other control characters are escaped as in Go strings. Errors are lines on stderr. At the end of input, chat waits until the last message is acknowledged and ends.
+
+Exit code: 0; 1 when the login was refused, the server ended the session, or (with input that is not a terminal) any message was refused; 2 when it was called wrongly.`
+}
+
+// Validate is called by kong after parsing.
+func (c *chatCmd) Validate() error {
+	u, err := url.Parse(c.Route)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("--route %q is not a URL: write it as http://127.0.0.1:8083", c.Route)
+	case route.CheckName(norm.NFC.String(c.Name)) != nil:
+		return fmt.Errorf("--name %q: a name has 1 to %d bytes, not all digits, no \";\" and no control characters", c.Name, route.MaxNameBytes)
+	case len(c.Device) > maxDeviceBytes:
+		return fmt.Errorf("--device has %d bytes: use at most %d", len(c.Device), maxDeviceBytes)
+	}
+	return nil
+}
+
+// Run chats until the end of input, :q, ctx, or until the server says not to come back.
+func (c *chatCmd) Run(ctx context.Context, io streams) error {
+	signal.Ignore(syscall.SIGPIPE) // a closed stdout is an error with a sentence, not a silent death
+	dev, err := c.openDevice()
+	if err != nil {
+		return err
+	}
+	defer dev.release()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	ch := newChat(c, io, end)
+	ch.client, err = client.Connect(ctx, client.Options{
+		Route: c.Route, Name: norm.NFC.String(c.Name), Device: dev.id, Cursors: dev.cursors, Handler: ch,
+	})
+	if err != nil {
+		return c.connectError(ctx, err)
+	}
+	return ch.run(ctx)
+}
+
+func (c *chatCmd) openDevice() (*device, error) {
+	home := c.Home
+	if home == "" {
+		base, err := os.UserConfigDir()
+		if err != nil {
+			return nil, fmt.Errorf("no configuration folder (%w): name one with --home", err)
+		}
+		home = filepath.Join(base, "cim")
+	}
+	u, err := url.Parse(c.Route)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(home, "devices", pathPart(u.Host), pathPart(norm.NFC.String(c.Name)))
+	dev, err := openDevice(dir, c.Device)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep a device id (%w): make the folder writable, or choose another with --home", err)
+	}
+	return dev, nil
+}
+
+// connectError says what to do about a login that failed. A user who gave up is told nothing.
+func (c *chatCmd) connectError(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return whyFailed(ctx)
+	case errors.Is(err, client.ErrUnreachable):
+		return fmt.Errorf("cannot reach %s: start one with `cim up`, or say where it is with --route (%w)", c.Route, err)
+	}
+	return sentence(err)
+}
+
+// sentence is what the server said, if it was the server.
+func sentence(err error) error {
+	if refused, ok := errors.AsType[*client.StatusError](err); ok {
+		return refused
+	}
+	return err
+}
+
+// isTerminal reports whether a stream is one.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

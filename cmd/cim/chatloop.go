@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"cim/client"
+)
+
+// queuedLines may wait for the sender; then input is not read on.
+const queuedLines = 256
+
+// chat is one conversation: input goes to commands and to the sender, what arrives goes to the printer.
+type chat struct {
+	// immutable after run has begun
+	cmd     *chatCmd
+	in      io.Reader
+	script  bool // input is not a terminal: its author wants the exit code, not the conversation
+	printer *printer
+	end     context.CancelCauseFunc // of the context of the conversation
+	client  *client.Client
+	sender  *sender
+
+	// State, which is never called twice at a time
+	lost bool // it was told that the connection is gone
+}
+
+func newChat(cmd *chatCmd, io streams, end context.CancelCauseFunc) *chat {
+	return &chat{
+		cmd: cmd, in: io.in, script: !isTerminal(io.in), end: end,
+		printer: newPrinter(io.out, io.err, isTerminal(io.out)),
+	}
+}
+
+// failedError is why a conversation cannot go on. Contexts that end without one were ended by the user.
+type failedError struct{ error }
+
+func (e failedError) Unwrap() error { return e.error }
+
+// fail ends the conversation; it does not wait for that.
+func (c *chat) fail(err error) { c.end(failedError{err}) }
+
+// whyFailed is nil when ctx goes on, or was ended by the user.
+func whyFailed(ctx context.Context) error {
+	if failed, ok := errors.AsType[failedError](context.Cause(ctx)); ok {
+		return failed.error
+	}
+	return nil
+}
+
+// Message implements client.Handler. It returns nil only when the line is written, so that a message
+// reaches stdout at least once.
+func (c *chat) Message(_ context.Context, m client.Message) error {
+	if err := c.printer.message(&m); err != nil {
+		c.fail(err)
+		return err
+	}
+	return nil
+}
+
+// State implements client.Handler. An outage is told once, however many attempts it takes.
+func (c *chat) State(s client.StateChange) {
+	switch s.State {
+	case client.StateConnected:
+		if c.lost {
+			c.printer.note("connected again")
+		}
+		c.lost = false
+	case client.StateDisconnected:
+		if !c.lost {
+			c.printer.note("disconnected: " + s.Err.Error() + "; trying again")
+		}
+		c.lost = true
+	case client.StateLogReset:
+		c.printer.note("the server lost the end of its log: recent messages may be missing, or come again")
+	case client.StateLogGap:
+		c.printer.note(fmt.Sprintf("%d messages are gone: the inbox was over its limit", s.To-s.From+1))
+	}
+}
+
+// run is the conversation after the login. ctx, which is that of end, ends it.
+func (c *chat) run(ctx context.Context) error {
+	c.sender = newSender(sdk{c.client}, c.printer)
+	if !c.script {
+		me := c.client.Me()
+		c.printer.note(fmt.Sprintf("you are %s (id %d) at %s; :all lists the commands, :q ends", me.Name, me.ID, c.cmd.Route))
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { c.sender.run(ctx) })
+	wg.Go(func() { c.monitorClient(ctx) })
+	err := c.converse(ctx)
+	c.sender.finish()
+	stopped := ctx.Err() != nil // before it is ended here
+	c.end(nil)
+	c.leave()
+	wg.Wait()
+	if failed := whyFailed(ctx); failed != nil || stopped {
+		c.tellUnanswered()
+		return failed
+	}
+	return c.result(err)
+}
+
+// monitorClient ends the conversation when the server has.
+func (c *chat) monitorClient(ctx context.Context) {
+	select {
+	case <-c.client.Done():
+		c.fail(sentence(c.client.Err()))
+	case <-ctx.Done():
+	}
+}
+
+// converse takes lines until their end or :q, when it returns nil, or until ctx ends.
+func (c *chat) converse(ctx context.Context) error {
+	lineCh, stop := readLines(c.in)
+	defer stop()
+	for {
+		select {
+		case l := <-lineCh:
+			if goOn, err := c.take(ctx, l); !goOn {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// take handles one line of input and reports whether more are wanted.
+func (c *chat) take(ctx context.Context, l inputLine) (goOn bool, err error) {
+	switch {
+	case errors.Is(l.err, io.EOF):
+		return false, nil
+	case l.err != nil && l.last:
+		return false, fmt.Errorf("read the input: %w", l.err)
+	case l.err != nil:
+		c.refuse(l.err)
+		return true, nil
+	}
+	in, err := parseInput(l.text)
+	if err != nil {
+		c.refuse(err)
+		return true, nil
+	}
+	switch in.kind {
+	case inputText:
+		c.sender.queue(ctx, outgoing{to: in.to, text: in.text})
+	case inputCommand:
+		return c.command(ctx, in.command, in.arg)
+	}
+	return true, nil
+}
+
+// refuse tells why a line was not sent.
+func (c *chat) refuse(err error) {
+	c.sender.refused.Add(1)
+	c.printer.note("not sent: " + err.Error())
+}
+
+// leave says goodbye to the server. When there is no time for it, what was not acknowledged comes again.
+func (c *chat) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	_ = c.client.Close(ctx)
+}
+
+// tellUnanswered sums up the sends that the end of the conversation has cut short.
+func (c *chat) tellUnanswered() {
+	if n := c.sender.unanswered; n > 0 {
+		c.printer.note(fmt.Sprintf("no answer yet for %d messages; some may have been delivered", n))
+	}
+}
+
+// result is what the command returns when the conversation ended by itself; err is of the input.
+func (c *chat) result(err error) error {
+	if n := c.sender.refused.Load(); err == nil && c.script && n > 0 {
+		return fmt.Errorf("lines that were not sent: %d; the reasons are above", n)
+	}
+	return err
+}
