@@ -44,7 +44,9 @@ type node struct {
 	side     *http.Server
 	sideAddr *net.TCPAddr
 	wg       sync.WaitGroup
-	failedCh chan error // why the node cannot go on
+	// stopMonitors ends what only watches.
+	stopMonitors context.CancelFunc
+	failedCh     chan error // why the node cannot go on
 }
 
 // addressInUseError says which flag to change.
@@ -79,7 +81,10 @@ func startNode(cfg nodeConfig) (n *node, err error) {
 	if err = n.startSide(cfg.metrics, metrics); err != nil {
 		return n, err
 	}
-	n.leave, err = registry.Join(context.Background(), n.listing(cfg, instance))
+	ctx, cancel := context.WithCancel(context.Background())
+	n.stopMonitors = cancel
+	n.wg.Go(func() { monitorMemory(ctx, n.server, cfg.log) })
+	n.leave, err = registry.Join(ctx, n.listing(cfg, instance))
 	return n, err
 }
 
@@ -199,6 +204,9 @@ func (n *node) listing(cfg nodeConfig, instance string) route.Server {
 // be called on a node that only half started.
 func (n *node) Close(ctx context.Context) error {
 	var errs []error
+	if n.stopMonitors != nil {
+		n.stopMonitors()
+	}
 	if n.leave != nil {
 		n.leave()
 	}

@@ -68,9 +68,7 @@ func isWildcard(host string) bool {
 // Run serves until ctx ends, then drains.
 func (c *upCmd) Run(ctx context.Context, io streams) error {
 	log := newLogger(io.err, c.LogLevel, c.LogFormat)
-	// One P more than event loops: with as many, the runtime keeps taking the P of a loop that waits in
-	// epoll (docs/decisions/0004).
-	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
+	setProcs()
 	n, err := startNode(c.nodeConfig(log))
 	if err != nil {
 		return startError(err, c)
@@ -84,6 +82,14 @@ func (c *upCmd) Run(ctx context.Context, io streams) error {
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	return errors.Join(err, n.Close(stopCtx))
+}
+
+// setProcs gives the scheduler one P more than there are event loops: with as many, the runtime keeps taking
+// the P of a loop that waits in epoll (docs/decisions/0005). GOMAXPROCS in the environment wins.
+func setProcs() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.NumCPU() + 1)
+	}
 }
 
 func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {

@@ -136,6 +136,7 @@ func (r *round) write(in *inbox, n name, sec uint32, body []byte) {
 	}
 	in.last++
 	in.stored += uint64(len(body))
+	in.passing = false
 	r.change(in)
 	r.sync = true
 

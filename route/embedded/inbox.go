@@ -19,6 +19,7 @@ type inbox struct {
 	names      names
 	namesKnown bool // names were read
 	dirty      bool // changed in this round
+	passing    bool // nothing was stored since it was read; it leaves with its round
 	newer      *inbox
 	older      *inbox
 
@@ -35,16 +36,18 @@ func (in *inbox) cost() int { return inboxBytes + rememberedSize*cap(in.names.en
 // up what is published.
 type inboxes struct {
 	// committer
-	newest *inbox
-	oldest *inbox
-	cost   int
+	newest  *inbox
+	oldest  *inbox
+	cost    int
+	passing []*inbox // read in this round
 
 	mu     sync.Mutex
 	byUser map[int64]*inbox // guarded by mu; written by the committer only
 }
 
-// cacheBytes bounds what the cache costs: 4,000 users with all the names they may have, or 250,000 that only
-// connect and acknowledge. What is not in it costs a look at Pebble's cache.
+// cacheBytes bounds what the cache costs: 4,000 users with all the names they may have. Those who only connect
+// are not kept: a fleet of idle devices must not pay for inboxes that nobody writes to. What is not in it
+// costs a look at Pebble's cache.
 const cacheBytes = 64 << 20
 
 // published returns the committed position of a user in the cache.
@@ -79,7 +82,8 @@ func (c *inboxes) get(db *pebble.DB, user int64) (*inbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &inbox{user: user, meta: m, published: m.position()}
+	in := &inbox{user: user, meta: m, published: m.position(), passing: true}
+	c.passing = append(c.passing, in)
 	c.mu.Lock()
 	c.byUser[user] = in
 	c.mu.Unlock()
@@ -88,17 +92,27 @@ func (c *inboxes) get(db *pebble.DB, user int64) (*inbox, error) {
 	return in, nil
 }
 
-// evict forgets the least recently used until the rest fits in limit. Between rounds only: an inbox with
-// changes that are not committed must stay. Committer only.
+// evict forgets those that were only looked at, and the least recently used until the rest fits in limit.
+// Between rounds only: an inbox with changes that are not committed must stay. Committer only.
 func (c *inboxes) evict(limit int) {
-	for c.cost > limit && c.oldest != nil {
-		in := c.oldest
-		c.unlink(in)
-		c.cost -= in.cost()
-		c.mu.Lock()
-		delete(c.byUser, in.user)
-		c.mu.Unlock()
+	for _, in := range c.passing {
+		if in.passing {
+			c.forget(in)
+		}
 	}
+	clear(c.passing)
+	c.passing = c.passing[:0]
+	for c.cost > limit && c.oldest != nil {
+		c.forget(c.oldest)
+	}
+}
+
+func (c *inboxes) forget(in *inbox) {
+	c.unlink(in)
+	c.cost -= in.cost()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.byUser, in.user)
 }
 
 func (c *inboxes) pushNewest(in *inbox) {

@@ -18,6 +18,7 @@ func TestCacheEvictsTheLeastRecentlyUsed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		in.passing = false // as if a message had been stored
 		return in
 	}
 	for user := int64(1); user <= 4; user++ {
@@ -39,6 +40,33 @@ func TestCacheEvictsTheLeastRecentlyUsed(t *testing.T) {
 	c.evict(0)
 	if c.cost != 0 || c.newest != nil || c.oldest != nil || len(c.byUser) != 0 {
 		t.Errorf("empty cache: cost %d, %d users", c.cost, len(c.byUser))
+	}
+}
+
+// A fleet that only connects must not fill the memory with inboxes that nobody writes to.
+func TestCacheForgetsWhoOnlyConnects(t *testing.T) {
+	s := inMemory(t)
+	ctx := t.Context()
+	for user := int64(1); user <= 3; user++ {
+		if _, err := s.Claim(ctx, route.ClaimRequest{User: user, Instance: "i"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := s.Append(ctx, []route.Entry{{Receiver: 2, ClientMsgID: 1, Body: []byte("x")}})[0]
+	claim, err := s.Claim(ctx, route.ClaimRequest{User: 3, Instance: "i", Takeover: route.TakeoverAny})
+	if err != nil || first.Err != nil {
+		t.Fatal(err, first.Err)
+	}
+	if err := s.Ack(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, kept := s.inboxes.published(2)
+	_, forgotten := s.inboxes.published(3)
+	if !kept || forgotten {
+		t.Errorf("the inbox with a message is kept: %v; the one without: %v", kept, forgotten)
+	}
+	if p, err := s.Position(ctx, 3); err != nil || p != claim.Inbox {
+		t.Errorf("position %+v, want the claim's %+v, %v", p, claim.Inbox, err)
 	}
 }
 
