@@ -135,13 +135,19 @@ func (s *sender) send(ctx context.Context, o outgoing) {
 	if len(s.flying) == sendWindow {
 		s.settle(ctx)
 	}
-	s.keepPace(ctx)
-	f, err := s.sdk.Start(user, o.text)
+	f, err := s.start(ctx, user, o.text)
 	if err != nil {
 		s.report(ctx, o, err)
 		return
 	}
 	s.flying = append(s.flying, flight{o, user, f})
+}
+
+func (s *sender) start(ctx context.Context, user int64, text string) (sending, error) {
+	if err := s.keepPace(ctx); err != nil {
+		return nil, err
+	}
+	return s.sdk.Start(user, text)
 }
 
 // resolve finds the user. Digits alone are an id: no name is like that.
@@ -153,7 +159,7 @@ func (s *sender) resolve(ctx context.Context, to string) (int64, error) {
 	if id, ok := s.ids[name]; ok {
 		return id, nil
 	}
-	a, err := s.sdk.Lookup(ctx, name)
+	a, err := s.lookUp(ctx, name)
 	if err != nil {
 		return 0, err
 	}
@@ -161,10 +167,22 @@ func (s *sender) resolve(ctx context.Context, to string) (int64, error) {
 	return a.ID, nil
 }
 
+// lookUp waits for a route that is away, as the sends to known users do.
+func (s *sender) lookUp(ctx context.Context, name string) (client.Account, error) {
+	for {
+		a, err := s.sdk.Lookup(ctx, name)
+		if !errors.Is(err, client.ErrUnreachable) || !pause(ctx, leastPause) {
+			return a, err
+		}
+	}
+}
+
 // everyone sends to all who are online, and again when that was refused for the moment: then nobody got it.
 func (s *sender) everyone(ctx context.Context, text string) error {
 	for {
-		s.keepPace(ctx)
+		if err := s.keepPace(ctx); err != nil {
+			return err
+		}
 		_, err := s.sdk.SendAll(ctx, text)
 		code := client.CodeOf(err)
 		if code != cimpb.CodeRateLimited && code != cimpb.CodeOverloaded || !pause(ctx, comeAgainIn(err)) {
@@ -206,8 +224,10 @@ func (s *sender) again(ctx context.Context, first flight, why error) {
 	s.flying = nil
 	pause(ctx, comeAgainIn(why))
 	for _, f := range refused {
-		s.keepPace(ctx)
-		_, err := s.sdk.SendTo(ctx, f.user, f.text, client.WithMessageID(f.ID()))
+		err := s.keepPace(ctx)
+		if err == nil {
+			_, err = s.sdk.SendTo(ctx, f.user, f.text, client.WithMessageID(f.ID()))
+		}
 		s.report(ctx, f.outgoing, err)
 	}
 }
@@ -229,9 +249,13 @@ func (s *sender) report(ctx context.Context, o outgoing, err error) {
 	}
 }
 
-func (s *sender) keepPace(ctx context.Context) {
-	pause(ctx, s.pace.wait(time.Now()))
+// keepPace waits until one more send is welcome.
+func (s *sender) keepPace(ctx context.Context) error {
+	if !pause(ctx, s.pace.wait(time.Now())) {
+		return context.Cause(ctx)
+	}
 	s.pace.sent(time.Now())
+	return nil
 }
 
 func isRetryable(err error) bool {
@@ -239,8 +263,8 @@ func isRetryable(err error) bool {
 	return ok && refused.Retryable()
 }
 
-// leastPause is for servers that do not say when to come again.
-const leastPause = 200 * time.Millisecond
+// leastPause is for those who do not say when to come again.
+const leastPause = 500 * time.Millisecond
 
 func comeAgainIn(err error) time.Duration {
 	if refused, ok := errors.AsType[*client.StatusError](err); ok {
