@@ -17,7 +17,8 @@ const (
 	defaultRate        = 2000
 	defaultTimeout     = 15 * time.Second // above the servers' own time for a LOGIN
 	defaultHTTPConns   = 8
-	maxHeartbeat       = time.Hour // what servers grant at most
+	progressEvery      = time.Second // distance of a worker's notices
+	maxHeartbeat       = time.Hour   // what servers grant at most
 )
 
 // IdleConfig is what an Idle run needs to know. DefaultIdle is complete but for Route.

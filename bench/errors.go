@@ -9,7 +9,7 @@ var (
 	ErrUnsupported = errors.New("bench: the client swarm needs Linux")
 	// ErrLimits is a limit of this machine that is too low; the text says what to set.
 	ErrLimits = errors.New("bench: a limit of this machine is too low")
-	// ErrDropped: connections were lost or never came about. The report is complete.
+	// ErrDropped says that connections were lost or never came about. The report is complete.
 	ErrDropped = errors.New("bench: connections were dropped")
 	// ErrWorker is a worker process that could not do its part at all.
 	ErrWorker = errors.New("bench: a worker process failed")

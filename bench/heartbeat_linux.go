@@ -28,7 +28,7 @@ func (s *swarm) sendHeartbeats() {
 	for now := s.now(); s.beats.due(s.beat) <= now; s.beat++ {
 		i := s.beats.conn(s.beat)
 		c := &s.conns[i]
-		if c.state == stateOpen && !(c.silent && s.holding) {
+		if quiet := c.silent && s.holding; c.state == stateOpen && !quiet {
 			s.ping(c, s.beats.due(s.beat))
 		}
 	}

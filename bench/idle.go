@@ -15,12 +15,13 @@ import (
 // Idle holds connections that only heartbeat, and sees what they cost and whether they stay.
 type Idle struct {
 	// Immutable after NewIdle.
-	cfg     IdleConfig
-	workers int // processes
-	route   *routeClient
-	screen  *screen
-	hold    func(ctx context.Context) <-chan time.Time // when to end the hold; tests end it by events
-	started func(pids []int)                           // tests end workers
+	cfg      IdleConfig
+	workers  int // processes
+	route    *routeClient
+	screen   *screen
+	progress time.Duration    // distance of the workers' notices
+	started  func(pids []int) // for tests, which kill workers
+	enough   func(tally) bool // for tests, which end the hold by what has happened
 }
 
 // NewIdle checks the configuration and the limit of open files. Errors: ErrConfig, ErrLimits,
@@ -42,8 +43,7 @@ func NewIdle(cfg IdleConfig) (*Idle, error) {
 	}
 	return &Idle{
 		cfg: cfg, workers: workers, route: newRouteClient(cfg.Route, 1), screen: newScreen(cfg.Log),
-		hold:    func(context.Context) <-chan time.Time { return time.After(cfg.For) },
-		started: func([]int) {},
+		progress: progressEvery, started: func([]int) {}, enough: func(tally) bool { return false },
 	}, nil
 }
 
@@ -133,7 +133,7 @@ func (r *Idle) jobs(users []int64, start time.Time) []job {
 		jobs[w] = job{
 			Route: r.cfg.Route, Prefix: r.cfg.prefix(), Share: s, Total: r.cfg.Connections, Users: mine,
 			Silent: silentOf(s, silent), Start: start, Heartbeat: r.cfg.Heartbeat,
-			Rate: r.cfg.Rate / float64(r.workers), Timeout: r.cfg.Timeout, HTTPConns: r.cfg.HTTPConns,
+			Rate: r.cfg.Rate / float64(r.workers), Timeout: r.cfg.Timeout, HTTPConns: r.cfg.HTTPConns, Progress: r.progress,
 		}
 	}
 	return jobs
@@ -143,7 +143,7 @@ func (r *Idle) jobs(users []int64, start time.Time) []job {
 func (r *Idle) load(ctx context.Context, users []int64, probe *probe, before sample) (*Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	began := time.Now()
-	f, err := startFleet(ctx, r.cfg.Command, r.jobs(users, began), r.cfg.Log)
+	f, err := startFleet(ctx, r.cfg.Command, r.jobs(users, began), r.screen)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -186,7 +186,7 @@ func (r *Idle) ramp(ctx context.Context, f *fleet, began time.Time) error {
 		return err
 	}
 	t, took := f.tally(), time.Since(began)
-	r.screen.line("connected %s of %s in %s (%.0f/s); %s", group(t.Connected), group(r.cfg.Connections), round(took),
+	r.screen.line("connected %s of %s in %s (%.0f/s); granted: %s", group(t.Connected), group(r.cfg.Connections), round(took),
 		float64(t.Connected)/took.Seconds(), t.Granted.describe(r.cfg.Heartbeat))
 	return nil
 }
@@ -194,8 +194,12 @@ func (r *Idle) ramp(ctx context.Context, f *fleet, began time.Time) error {
 // holdAll keeps the connections until the time is over, or until nobody holds any.
 func (r *Idle) holdAll(ctx context.Context, f *fleet) error {
 	began := time.Now()
+	if idle := f.tally().Granted.IdleTimeoutMax; r.cfg.Silent > 0 && r.cfg.For.Milliseconds() < int64(idle) {
+		r.screen.line("the silent ones may outlive the run: --for is below the idle timeout")
+	}
 	f.send(command{Hold: true})
-	return r.follow(ctx, f, r.hold(ctx), f.done, func(t tally) {
+	over := func() bool { return f.done() || r.enough(f.tally()) }
+	return r.follow(ctx, f, time.After(r.cfg.For), over, func(t tally) {
 		r.screen.line("holding %s of %s: %s open, %s PINGs, %s late, %s dropped%s", round(time.Since(began)), r.cfg.For,
 			group(t.Open), group(int(t.Pings)), group(int(t.Late)), group(t.dropped()), silentStatus(r.cfg.Silent, t))
 	})

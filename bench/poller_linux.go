@@ -14,6 +14,8 @@ const (
 	keyTimer = -2
 )
 
+const notArmed time.Duration = -1
+
 // poller waits for sockets, for a moment and for wake, all by one epoll descriptor. A timer descriptor
 // stands in for epoll's own time-out, whose milliseconds would be added to every latency.
 type poller struct {
@@ -22,11 +24,11 @@ type poller struct {
 
 	// loop
 	events [512]unix.EpollEvent
-	armed  time.Duration // what the timer was set to; 0: it has fired
+	armed  time.Duration // what the timer is set to; notArmed when it has fired
 }
 
 func newPoller() (*poller, error) {
-	p := &poller{epoll: -1, timer: -1, event: -1}
+	p := &poller{epoll: -1, timer: -1, event: -1, armed: notArmed}
 	if err := p.open(); err != nil {
 		p.close()
 		return nil, fmt.Errorf("open an epoll descriptor: %w", err)
@@ -104,7 +106,7 @@ func (p *poller) own(events []unix.EpollEvent) []unix.EpollEvent {
 		case keyWake:
 			_, _ = unix.Read(p.event, b[:])
 		case keyTimer:
-			p.armed = 0
+			p.armed = notArmed
 		default:
 			kept = append(kept, e)
 		}

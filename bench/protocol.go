@@ -27,6 +27,7 @@ type job struct {
 	Rate      float64       `json:"rate"` // connects a second, of this worker
 	Timeout   time.Duration `json:"timeout_ns"`
 	HTTPConns int           `json:"http_conns"`
+	Progress  time.Duration `json:"progress_ns"` // distance of notices
 }
 
 // name is the account name of the share's i-th connection.

@@ -140,8 +140,9 @@ func (r *Report) silentRows(row rowFunc) {
 	if s == nil {
 		return
 	}
-	row("silent ones", "%s of %s closed (%s)", group(s.Closed), group(s.Asked), strings.Join(byCount(s.Reasons), ", "))
+	row("silent ones", "%s of %s closed", group(s.Closed), group(s.Asked))
 	if s.Closed > 0 {
+		row("", "why: %s", strings.Join(byCount(s.Reasons), ", "))
 		row("", "min %.3f s  median %.3f s  max %.3f s after their last byte; idle timeout %s, and a tick at most",
 			s.MinMs/1000, s.MedianMs/1000, s.MaxMs/1000, span(r.Granted.IdleTimeoutMin, r.Granted.IdleTimeoutMax))
 	}

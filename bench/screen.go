@@ -4,15 +4,27 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 )
 
-// screen writes what a person follows a run by. It is used from one goroutine.
-type screen struct{ w io.Writer }
+// screen writes what a person follows a run by: the run's lines, and what workers say on stderr. Safe for
+// concurrent use.
+type screen struct {
+	mu sync.Mutex
+	w  io.Writer
+}
 
-func newScreen(w io.Writer) *screen { return &screen{w} }
+func newScreen(w io.Writer) *screen { return &screen{w: w} }
 
-func (s *screen) line(format string, args ...any) { fmt.Fprintf(s.w, format+"\n", args...) }
+func (s *screen) line(format string, args ...any) { fmt.Fprintf(s, format+"\n", args...) }
+
+// Write implements io.Writer.
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
+}
 
 // group writes n with a comma at every third digit.
 func group[T ~int | ~int64](n T) string {
@@ -32,9 +44,9 @@ func round(d time.Duration) time.Duration { return d.Round(100 * time.Millisecon
 // describe says what the server granted, and that it is not what was asked for.
 func (g Granted) describe(asked time.Duration) string {
 	if g == (Granted{}) {
-		return "no WELCOME came"
+		return "nothing, no WELCOME came"
 	}
-	text := fmt.Sprintf("granted heartbeat %s, idle timeout %s",
+	text := fmt.Sprintf("heartbeat %s, idle timeout %s",
 		span(g.HeartbeatMin, g.HeartbeatMax), span(g.IdleTimeoutMin, g.IdleTimeoutMax))
 	if ms := asked.Milliseconds(); int64(g.HeartbeatMin) != ms || int64(g.HeartbeatMax) != ms {
 		text += fmt.Sprintf(" (asked for heartbeat %s)", asked)

@@ -10,10 +10,8 @@ import (
 	cimpb "cim/proto"
 )
 
-const (
-	progressEvery = time.Second
-	drainTime     = time.Second // for the PONGs of the last PINGs
-)
+// drainTime is for the PONGs of the last PINGs.
+const drainTime = time.Second
 
 // swarm holds the connections of one worker. All of it belongs to the goroutine of run, except the mailbox.
 type swarm struct {
@@ -78,7 +76,7 @@ func (s *swarm) now() time.Duration { return time.Since(s.job.Start) }
 func (s *swarm) run(ctx context.Context) error {
 	defer s.close()
 	defer context.AfterFunc(ctx, s.box.nudge)()
-	s.progress = s.now() + progressEvery
+	s.progress = s.now() + s.job.Progress
 	for !s.finished() {
 		if err := s.round(ctx); err != nil {
 			return err
@@ -118,10 +116,13 @@ func (s *swarm) nextDue() time.Duration {
 	if len(s.greeting) > 0 {
 		due = min(due, s.greeting[0].by)
 	}
-	if s.drainBy > 0 {
-		due = min(due, s.drainBy)
+	switch {
+	case s.drainBy == 0:
+		return due
+	case s.unheard == 0:
+		return 0 // one last look at what has come
 	}
-	return due
+	return min(due, s.drainBy)
 }
 
 func (s *swarm) takeMail() {
@@ -145,7 +146,7 @@ func (s *swarm) tellProgress() error {
 	if now < s.progress {
 		return nil
 	}
-	s.progress = now + progressEvery
+	s.progress = now + s.job.Progress
 	kind := noticeProgress
 	if s.tried == len(s.conns) && !s.ready {
 		kind, s.ready = noticeReady, true

@@ -43,7 +43,7 @@ func work(ctx context.Context, s *swarm, j *job, commands *json.Decoder, notify 
 	})
 	err := s.run(ctx)
 	switch {
-	case errors.Is(context.Cause(ctx), errInputEnded):
+	case errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errInputEnded):
 		err = nil
 	case err != nil:
 		err = errors.Join(err, notify(notice{Kind: noticeResult, Error: err.Error()}))

@@ -91,4 +91,6 @@ func statusEvery(w io.Writer) time.Duration {
 type benchWorkerCmd struct{}
 
 // Run ends when its input does.
-func (benchWorkerCmd) Run(ctx context.Context, io streams) error { return bench.Work(ctx, io.in, io.out) }
+func (benchWorkerCmd) Run(ctx context.Context, io streams) error {
+	return bench.Work(ctx, io.in, io.out)
+}
