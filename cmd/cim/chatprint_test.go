@@ -22,43 +22,53 @@ func TestMessageLines(t *testing.T) {
 		human   string
 	}{
 		{
-			"private", client.Message{From: 7, FromName: "alice", Text: "hi"},
+			"private",
+			client.Message{From: 7, FromName: "alice", Text: "hi"},
 			stamp + "7\talice\tprivate\thi\n", "10:05:06 alice -> you: hi\n",
 		},
 		{
-			"everyone", client.Message{From: 7, FromName: "alice", Text: "hi", Kind: client.Everyone},
+			"everyone",
+			client.Message{From: 7, FromName: "alice", Text: "hi", Kind: client.Everyone},
 			stamp + "7\talice\teveryone\thi\n", "10:05:06 alice: hi\n",
 		},
 		{
-			"group", client.Message{From: 7, FromName: "alice", Text: "hi", Kind: client.Group, Group: 3},
+			"group",
+			client.Message{From: 7, FromName: "alice", Text: "hi", Kind: client.Group, Group: 3},
 			stamp + "7\talice\tgroup\thi\n", "10:05:06 alice in group 3: hi\n",
 		},
 		{
-			"application", client.Message{Text: "hi"},
+			"application",
+			client.Message{Text: "hi"},
 			stamp + "0\t\tprivate\thi\n", "10:05:06 (application) -> you: hi\n",
 		},
 		{
-			"tab, newlines, backslash", client.Message{From: 7, FromName: "a", Text: "a\tb\nc\r\\n"},
+			"tab, newlines, backslash",
+			client.Message{From: 7, FromName: "a", Text: "a\tb\nc\r\\n"},
 			stamp + `7` + "\ta\tprivate\t" + `a\tb\nc\r\\n` + "\n", `10:05:06 a -> you: a\tb\nc\r\n` + "\n",
 		},
 		{
-			"terminal escape in a name", client.Message{From: 7, FromName: "a\x1b[2J", Text: "x\x07"},
+			"terminal escape in a name",
+			client.Message{From: 7, FromName: "a\x1b[2J", Text: "x\x07"},
 			stamp + "7\t" + `a\x1b[2J` + "\tprivate\t" + `x\a` + "\n", `10:05:06 a\x1b[2J -> you: x\a` + "\n",
 		},
 		{
-			"bidi", client.Message{From: 7, FromName: "a", Text: "\u202eabc\u2066"},
+			"bidi",
+			client.Message{From: 7, FromName: "a", Text: "\u202eabc\u2066"},
 			stamp + "7\ta\tprivate\t" + `\u202eabc\u2066` + "\n", `10:05:06 a -> you: \u202eabc\u2066` + "\n",
 		},
 		{
-			"other scripts", client.Message{From: 7, FromName: "张三", Text: "שלום 👋🏽"},
+			"other scripts",
+			client.Message{From: 7, FromName: "张三", Text: "שלום 👋🏽"},
 			stamp + "7\t张三\tprivate\tשלום 👋🏽\n", "10:05:06 张三 -> you: שלום 👋🏽\n",
 		},
 		{
-			"batch", client.Message{From: 7, FromName: "a", Batch: []string{"x", "y"}},
+			"batch",
+			client.Message{From: 7, FromName: "a", Batch: []string{"x", "y"}},
 			stamp + "7\ta\tprivate\tx\n" + stamp + "7\ta\tprivate\ty\n", "10:05:06 a -> you: x\n10:05:06 a -> you: y\n",
 		},
 		{
-			"device data", client.Message{From: 7, FromName: "a", Payload: []byte{0, 1, 0xff}},
+			"device data",
+			client.Message{From: 7, FromName: "a", Payload: []byte{0, 1, 0xff}},
 			stamp + "7\ta\tprivate\tdata:;base64,AAH/\n", "10:05:06 a -> you: data:;base64,AAH/\n",
 		},
 	} {

@@ -271,7 +271,9 @@ func TestSenderEndsWithItsContext(t *testing.T) {
 		var s *sender
 		var told string
 		var wg sync.WaitGroup
-		wg.Go(func() { s, told = f.sends(ctx, outgoing{"7", "1"}, outgoing{"7", "2"}, outgoing{"", "3"}, outgoing{"7", "4"}) })
+		wg.Go(func() {
+			s, told = f.sends(ctx, outgoing{"7", "1"}, outgoing{"7", "2"}, outgoing{"", "3"}, outgoing{"7", "4"})
+		})
 		synctest.Wait()
 		cancel()
 		wg.Wait()
