@@ -3,6 +3,7 @@ package netcore
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -182,3 +183,6 @@ func (c *stubConn) texts(t testing.TB) (texts []string) {
 	}
 	return texts
 }
+
+// errBroken is what a broken connection says.
+var errBroken = errors.New("broken pipe")

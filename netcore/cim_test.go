@@ -1,0 +1,290 @@
+package netcore
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cim/netcore/frame"
+	cimpb "cim/proto"
+)
+
+func allowCIM(c *Config) { c.AllowCIM = true }
+
+// bareLogin is CIM's LOGIN.
+func bareLogin(user int64) []byte { return encode(&cimpb.Frame{UserId: user, Text: "zs"}) }
+
+// cimPing is CIM's PING: the id in it may be anybody's.
+func cimPing() []byte {
+	return encode(&cimpb.Frame{Cmd: cimpb.Command_PING, UserId: 99, Text: "ping"})
+}
+
+// joinCIM logs in as CIM does; the PONG shows that the session is open.
+func joinCIM(t testing.TB, s *Server, user int64) *client {
+	t.Helper()
+	c := dial(t, s)
+	c.send(bareLogin(user), cimPing())
+	c.expectPong()
+	return c
+}
+
+func (c *client) expectPong() {
+	c.t.Helper()
+	if f := c.expect(cimpb.Command_PING); !bytes.Equal(encode(f), frame.CIMPong) {
+		c.t.Errorf("got %v, want CIM's PONG", f)
+	}
+}
+
+func expectProperties(t testing.TB, f *cimpb.Frame, want map[string]string) {
+	t.Helper()
+	for key, value := range want {
+		if f.GetProperties()[key] != value {
+			t.Errorf("%s is %q, want %q", key, f.GetProperties()[key], value)
+		}
+	}
+	if len(f.GetProperties()) != len(want) {
+		t.Errorf("properties %v", f.GetProperties())
+	}
+}
+
+func TestCIMLoginIsNotAnswered(t *testing.T) {
+	b := newFakeBackend()
+	s := start(t, b, allowCIM)
+	c := joinCIM(t, s, 5) // the first frame that it reads is the PONG
+	if got := receive(t, b.claimedCh, "the claim"); got.User != 5 || got.Name != "zs" || got.Hello || got.Reserved != 0 {
+		t.Errorf("claimed %+v", got)
+	}
+	c.send(sendFrame(2, 1, "not for CIM"), encode(&cimpb.Frame{Cmd: cimpb.Command_MESSAGE, Text: "x"}), cimPing())
+	c.expectPong()
+	if n := s.Stats().Dropped["unknown_frame"]; n != 2 {
+		t.Errorf("%d frames are counted as unknown", n)
+	}
+	c.send(raw())
+	c.expectClosed() // nothing is said: it would be shown as a chat message
+}
+
+func TestCIMMessages(t *testing.T) {
+	b := newFakeBackend()
+	s := start(t, b, allowCIM)
+	c := joinCIM(t, s, 5)
+	names := map[string]string{"sendUserId": "9", "sendUserName": "user-9", "receiveUserId": "5"}
+	batch := encodeFrameBody(&cimpb.Frame{Cmd: cimpb.Command_MESSAGE, From: 9, FromName: "user-9", Batch: []string{"a", "b"}})
+	cases := []struct {
+		name  string
+		body  []byte
+		text  string
+		batch []string
+		props map[string]string
+	}{
+		{"text", body("hi"), "hi", nil, names},
+		{"batch", batch, "", []string{"a", "b"}, names},
+		{"payload of text", frame.AppendBody(nil, &frame.Body{Payload: []byte("hi")}), "hi", nil, map[string]string{"receiveUserId": "5"}},
+		{"payload", frame.AppendBody(nil, &frame.Body{Payload: []byte{0xff, 0}}), "/wA=", nil, map[string]string{"receiveUserId": "5"}},
+	}
+	for _, m := range cases {
+		t.Run(m.name, func(t *testing.T) {
+			push(t, s, Push{User: 5, Body: m.body})
+			f := c.expect(cimpb.Command_MESSAGE)
+			if f.GetText() != m.text || !slices.Equal(f.GetBatch(), m.batch) || f.GetUserId() != 5 {
+				t.Errorf("got %v", f)
+			}
+			expectProperties(t, f, m.props)
+		})
+	}
+}
+
+// encodeFrameBody is a body by generated code.
+func encodeFrameBody(f *cimpb.Frame) []byte {
+	payload, _, err := frame.Next(encode(f), defaultMaxFrame)
+	if err != nil {
+		panic(err)
+	}
+	return payload
+}
+
+func TestCIMInboxComesInBatches(t *testing.T) {
+	b := newFakeBackend()
+	long := strings.Repeat("x", cimBatchBytes/2)
+	b.store(5, "a1", "a2")
+	b.change(5, func(box *fakeInbox) {
+		box.bodies = append(box.bodies, bodyFrom(8, "b1"), body("a3"), body(long), body(long), body("end"))
+	})
+	s := start(t, b, allowCIM)
+	c := dial(t, s)
+	c.send(bareLogin(5))
+	for _, want := range []struct {
+		from  string
+		texts []string
+	}{{"9", []string{"a1", "a2"}}, {"8", []string{"b1"}}, {"9", []string{"a3", long}}, {"9", []string{long, "end"}}} {
+		f := c.expect(cimpb.Command_OFFLINE)
+		if !slices.Equal(f.GetBatch(), want.texts) || f.GetUserId() != 5 {
+			t.Errorf("got %d texts from %s, want %d", len(f.GetBatch()), f.GetProperties()["sendUserId"], len(want.texts))
+		}
+		expectProperties(t, f, map[string]string{"sendUserId": want.from, "sendUserName": "user-" + want.from, "receiveUserId": "5"})
+	}
+	at := b.store(5, "live")
+	push(t, s, Push{User: 5, Cursor: at, Body: body("live")})
+	c.expectTexts("live")
+}
+
+func TestCIMSessionIsNotToldOfAChangedLog(t *testing.T) {
+	b := newFakeBackend()
+	s := start(t, b, allowCIM)
+	c := joinCIM(t, s, 5)
+	give(t, s, b, 5, "a")
+	c.expectTexts("a")
+	b.change(5, func(box *fakeInbox) { box.epoch = 2 })
+	s.CatchUp(5)
+	if f := c.expect(cimpb.Command_OFFLINE); !slices.Equal(f.GetBatch(), []string{"a"}) {
+		t.Errorf("got %v", f)
+	}
+}
+
+func TestCIMPingAcknowledgesWhatHasArrived(t *testing.T) {
+	b := newFakeBackend()
+	s := start(t, b, allowCIM)
+	c := joinCIM(t, s, 5)
+	nothing(t, b.ackedCh, "acknowledged before anything was sent")
+	give(t, s, b, 5, "a", "b")
+	c.expectTexts("a", "b")
+	var got Ack
+	eventually(t, "the kernel has its acknowledgement, and a PING makes it ours", func() bool {
+		c.send(cimPing())
+		c.expectPong()
+		select {
+		case got = <-b.ackedCh:
+			return true
+		default:
+			return false
+		}
+	})
+	if got != (Ack{5, Cursor{1, 2}}) {
+		t.Errorf("acknowledged %+v", got)
+	}
+	c.send(cimPing())
+	c.expectPong()
+	nothing(t, b.ackedCh, "acknowledged again")
+}
+
+func TestCIMPingThatFindsSomethingUnsentDoesNotAcknowledge(t *testing.T) {
+	b := newFakeBackend()
+	r := newRig(t, b, allowCIM)
+	c := r.join(bareLogin(5))
+	at := b.store(5, "a")
+	(&pushTask{Push: Push{User: 5, Cursor: at, Body: body("a")}, slot: c.session().slot}).run(r.loop)
+	r.feed(c, cimPing()) // with the message not yet written
+	c.stuck = 1
+	r.feed(c, cimPing()) // with a byte in gnet's hands
+	c.stuck = 0
+	r.feed(c, cimPing()) // with a kernel that does not tell: a stub has no socket
+	if n := r.counters.acks.Load(); n != 0 || r.counters.pings.Load() != 3 {
+		t.Errorf("acknowledged %d times at %d PINGs", n, r.counters.pings.Load())
+	}
+}
+
+func TestReservationIsFulfilled(t *testing.T) {
+	b := newFakeBackend()
+	s := start(t, b, allowCIM)
+	if err := s.Reserve(5, false, 70); err != nil {
+		t.Fatal(err)
+	}
+	if users, _ := s.Online(0, 10); !s.Holds(5, 70) || !slices.Equal(users, []int64{5}) {
+		t.Error("the reserved user does not count as here")
+	}
+	for _, m := range []Broadcast{{Body: body("one")}, {Body: body("own"), Except: 5}, {Body: body("two"), PeopleOnly: true}} {
+		if _, err := s.Broadcast(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := b.store(5, "stored")
+	if got := push(t, s, Push{User: 5, Cursor: at, Body: body("stored")}); got != PushWritten {
+		t.Errorf("a stored push to a reserved user was answered %d", got)
+	}
+	c := dial(t, s)
+	c.send(bareLogin(5))
+	c.expectTexts("one", "two")
+	if f := c.expect(cimpb.Command_OFFLINE); !slices.Equal(f.GetBatch(), []string{"stored"}) {
+		t.Errorf("got %v", f)
+	}
+	if got := receive(t, b.claimedCh, "the claim"); got.Reserved != 70 || !s.Holds(5, 70) {
+		t.Errorf("claimed %+v", got)
+	}
+}
+
+func TestReservationKeepsOnlySoMuch(t *testing.T) {
+	s := start(t, newFakeBackend(), allowCIM)
+	_ = s.Reserve(5, true, 1)
+	if n, _ := s.Broadcast(Broadcast{Body: body("x"), PeopleOnly: true}); n != 0 {
+		t.Errorf("a reserved device counts as %d people", n)
+	}
+	for n := range reservationFrames + 2 {
+		want := 1
+		if n >= reservationFrames {
+			want = 0
+		}
+		if got, _ := s.Broadcast(Broadcast{Body: body("x")}); got != want {
+			t.Fatalf("message %d was kept by %d", n, got)
+		}
+	}
+	if n := s.Stats().Dropped["reserved_full"]; n != 2 {
+		t.Errorf("%d drops are counted", n)
+	}
+}
+
+func TestReservationThatCannotBeFulfilledIsReleased(t *testing.T) {
+	b := newFakeBackend()
+	b.onClaim = func(context.Context, Claim) ClaimResult { return ClaimResult{Code: cimpb.CodeUnknownAccount} }
+	s := start(t, b, allowCIM)
+	_ = s.Reserve(5, false, 70)
+	c := dial(t, s)
+	c.send(bareLogin(5))
+	c.expectClosed()
+	if ref := receive(t, b.releasedCh, "the release"); ref != (SessionRef{5, 70}) || s.Holds(5, 70) {
+		t.Errorf("released %+v", ref)
+	}
+}
+
+func TestReservationsExpire(t *testing.T) {
+	b := newFakeBackend()
+	s := start(t, b, allowCIM)
+	_ = s.Reserve(5, false, 70)
+	_ = s.Reserve(6, false, 71)
+	if over := s.hub.expire(time.Now()); len(over) != 0 {
+		t.Fatalf("expired at once: %v", over)
+	}
+	sh := s.hub.shard(5)
+	sh.mu.Lock()
+	sh.reserved[5].expires = time.Now().Add(-time.Second)
+	sh.mu.Unlock()
+	if ref := receive(t, b.releasedCh, "the release by the server's clock"); ref != (SessionRef{5, 70}) {
+		t.Errorf("released %+v", ref)
+	}
+	if s.Holds(5, 70) || !s.Holds(6, 71) {
+		t.Error("not exactly the one that was over has gone")
+	}
+}
+
+func TestReservationIsCancelledByKick(t *testing.T) {
+	b := newFakeBackend()
+	s := start(t, b, allowCIM)
+	_ = s.Reserve(5, false, 70)
+	if s.Kick(5, 69, KickLoggedOut) || !s.Kick(5, 70, KickLoggedOut) || s.Holds(5, 70) {
+		t.Error("not exactly that reservation was ended")
+	}
+	nothing(t, b.releasedCh, "whoever kicks deals with the Directory")
+}
+
+func TestReserveRefuses(t *testing.T) {
+	s := start(t, newFakeBackend(), allowCIM, func(c *Config) { c.MaxConns = 1 })
+	join(t, s, 1)
+	if err := s.Reserve(5, false, 70); err != ErrFull {
+		t.Errorf("a full table: %v", err)
+	}
+	_ = s.Stop(t.Context())
+	if err := s.Reserve(5, false, 70); err != ErrStopping {
+		t.Errorf("a server that stops: %v", err)
+	}
+}
