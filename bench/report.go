@@ -162,7 +162,8 @@ func (r *Report) memoryRows(row rowFunc) {
 		}
 		row(name, "%s -> %s KiB, %s B", group(m.Before>>10), group(m.After>>10), group(m.PerConnection))
 	}
-	row("", "server: user space only. kernel: the whole machine, both ends of each connection and every other process")
+	row("", "server: user space at one moment, with garbage that Go has not collected; it collects every 2 minutes at the latest")
+	row("", "kernel: the whole machine, both ends of each connection and every other process")
 }
 
 // byCount orders reasons, the most frequent first.
