@@ -23,7 +23,7 @@ func (s *Server) Broadcast(b Broadcast) (int, error) {
 	for _, l := range s.loops {
 		n := l.audience(b)
 		if n == 0 {
-			continue // and a loop that nobody wakes must not keep it for those who come later
+			continue // before its first connection nobody wakes a loop, and its door would fill up
 		}
 		if !l.door.post(&broadcastTask{b}) {
 			l.counters.dropped[dropDoorFull].Add(1)

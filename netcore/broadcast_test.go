@@ -46,6 +46,9 @@ func TestBroadcastGoesToWhomItIsFor(t *testing.T) {
 func TestBroadcastDoesNotReachThoseWhoComeLater(t *testing.T) {
 	s := start(t, newFakeBackend())
 	broadcast(t, s, everyone("to nobody"), 0)
+	if n := s.Stats().Loops[0].Queued; n != 0 {
+		t.Errorf("a loop without connections keeps %d messages", n)
+	}
 	c := dial(t, s)
 	c.send(plainHello(1))
 	c.expect(cimpb.Command_WELCOME)

@@ -3,6 +3,7 @@ package netcore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -280,11 +281,11 @@ func TestReservationIsCancelledByKick(t *testing.T) {
 func TestReserveRefuses(t *testing.T) {
 	s := start(t, newFakeBackend(), allowCIM, func(c *Config) { c.MaxConns = 1 })
 	join(t, s, 1)
-	if err := s.Reserve(5, false, 70); err != ErrFull {
+	if err := s.Reserve(5, false, 70); !errors.Is(err, ErrFull) {
 		t.Errorf("a full table: %v", err)
 	}
 	_ = s.Stop(t.Context())
-	if err := s.Reserve(5, false, 70); err != ErrStopping {
+	if err := s.Reserve(5, false, 70); !errors.Is(err, ErrStopping) {
 		t.Errorf("a server that stops: %v", err)
 	}
 }

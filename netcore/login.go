@@ -76,7 +76,7 @@ func inboxCursor(cursors []*cimpb.Cursor) Cursor {
 func (l *loop) cimLogin(s *session, v *frame.View) {
 	w := claimWork{Claim: Claim{User: v.UserID, Name: string(v.Text), Remote: s.conn.RemoteAddr().String()}}
 	if r := l.srv.hub.fulfil(v.UserID); r != nil {
-		w.Claim.Reserved, w.reservation = r.epoch, r
+		w.Reserved, w.reservation = r.epoch, r
 	}
 	l.claim(s, w)
 }

@@ -196,13 +196,17 @@ func TestWhatTheBackendIsAskedToDeliver(t *testing.T) {
 		body *cimpb.Frame
 	}{
 		{
-			"stored", frame.Send{To: frame.TargetUser, ToID: 2, Text: []byte("hi"), QoS: cimpb.QoS_AT_LEAST_ONCE},
-			Send{To: 2, Stored: true}, &cimpb.Frame{Text: "hi", Qos: cimpb.QoS_AT_LEAST_ONCE},
+			"stored",
+			frame.Send{To: frame.TargetUser, ToID: 2, Text: []byte("hi"), QoS: cimpb.QoS_AT_LEAST_ONCE},
+			Send{To: 2, Stored: true},
+			&cimpb.Frame{Text: "hi", Qos: cimpb.QoS_AT_LEAST_ONCE},
 		},
 		{"once", frame.Send{To: frame.TargetUser, ToID: 2, Payload: []byte{0xff}}, Send{To: 2}, &cimpb.Frame{Payload: []byte{0xff}}},
 		{
-			"everyone is never stored", frame.Send{To: frame.TargetEveryone, Text: []byte("hi"), QoS: cimpb.QoS_AT_LEAST_ONCE},
-			Send{Everyone: true}, &cimpb.Frame{Text: "hi", To: &cimpb.Target{Kind: &cimpb.Target_Everyone{Everyone: true}}},
+			"everyone is never stored",
+			frame.Send{To: frame.TargetEveryone, Text: []byte("hi"), QoS: cimpb.QoS_AT_LEAST_ONCE},
+			Send{Everyone: true},
+			&cimpb.Frame{Text: "hi", To: &cimpb.Target{Kind: &cimpb.Target_Everyone{Everyone: true}}},
 		},
 	}
 	for i, k := range cases {
