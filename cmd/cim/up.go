@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -68,7 +67,6 @@ func isWildcard(host string) bool {
 // Run serves until ctx ends, then drains.
 func (c *upCmd) Run(ctx context.Context, io streams) error {
 	log := newLogger(io.err, c.LogLevel, c.LogFormat)
-	setProcs()
 	n, err := startNode(c.nodeConfig(log))
 	if err != nil {
 		return startError(err, c)
@@ -82,14 +80,6 @@ func (c *upCmd) Run(ctx context.Context, io streams) error {
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	return errors.Join(err, n.Close(stopCtx))
-}
-
-// setProcs gives the scheduler one P more than there are event loops: with as many, the runtime keeps taking
-// the P of a loop that waits in epoll (docs/decisions/0005). GOMAXPROCS in the environment wins.
-func setProcs() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.NumCPU() + 1)
-	}
 }
 
 func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
