@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"time"
 )
@@ -75,6 +76,8 @@ func (c Config) validate() error {
 		return errors.New("netcore: MinHeartbeat is above MaxHeartbeat")
 	case c.SoftOutbound > c.HardOutbound:
 		return errors.New("netcore: SoftOutbound is above HardOutbound")
+	case c.SendCredit < 1 || c.SendCredit > math.MaxUint16: // session.inFlight counts to there
+		return fmt.Errorf("netcore: SendCredit is %d, and has to be from 1 to %d", c.SendCredit, math.MaxUint16)
 	case c.IdleTimeout < c.Tick:
 		return errors.New("netcore: IdleTimeout is below one Tick")
 	}

@@ -26,6 +26,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"no connections":   func(c *Config) { c.MaxConns = -1 },
 		"heartbeats":       func(c *Config) { c.MinHeartbeat = 2 * time.Hour },
 		"outbound limits":  func(c *Config) { c.SoftOutbound = 2 << 20 },
+		"no credit":        func(c *Config) { c.SendCredit = -1 },
+		"too much credit":  func(c *Config) { c.SendCredit = 1 << 16 },
 		"idle within tick": func(c *Config) { c.IdleTimeout = time.Millisecond },
 	} {
 		bad := good

@@ -169,8 +169,14 @@ func (s *Server) Stop(ctx context.Context) error {
 	if s.stopping.Swap(true) {
 		return ErrStopping
 	}
+	if s.ctx == nil {
+		return nil // it never started
+	}
 	s.sends.close(ctx)
-	err := s.sayGoodbye(ctx)
+	err := ctx.Err() // some sends may have been cut off
+	if late := s.sayGoodbye(ctx); err == nil {
+		err = late
+	}
 	s.stopEngines()
 	s.wg.Wait()
 	s.closeLanes()

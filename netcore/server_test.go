@@ -87,6 +87,29 @@ func TestStopWithoutAnyConnection(t *testing.T) {
 	}
 }
 
+func TestStopOfAServerThatDidNotStart(t *testing.T) {
+	s := start(t, newFakeBackend())
+	second := prepare(t, newFakeBackend(), func(c *Config) { c.Listen = s.Addr().String() })
+	if err := second.Start(); err == nil {
+		t.Fatal("two servers on one port")
+	}
+	if err := second.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStopWhileAnEngineIsDown has Stop meet an engine at any point between its end and its next start.
+func TestStopWhileAnEngineIsDown(t *testing.T) {
+	for range 10 {
+		s := start(t, newFakeBackend())
+		join(t, s, 1)
+		endEngine(s.loops[0])
+		if err := s.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestStopAnswersWhatWasSentBefore(t *testing.T) {
 	b := newFakeBackend()
 	goCh := holdSends(b)
