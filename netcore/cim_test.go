@@ -289,3 +289,19 @@ func TestReserveRefuses(t *testing.T) {
 		t.Errorf("a server that stops: %v", err)
 	}
 }
+
+// What is sent to everyone while the claim of a reserved user's LOGIN is under way is kept as well.
+func TestReservationKeepsUntilTheSessionIsOpen(t *testing.T) {
+	b := newFakeBackend()
+	askedCh, goCh := held(b)
+	s := start(t, b, allowCIM)
+	_ = s.Reserve(5, false, 70)
+	c := dial(t, s)
+	c.send(bareLogin(5))
+	receive(t, askedCh, "the claim")
+	if n, err := s.Broadcast(Broadcast{Body: body("meanwhile")}); n != 1 || err != nil {
+		t.Errorf("kept by %d, %v", n, err)
+	}
+	goCh <- struct{}{}
+	c.expectTexts("meanwhile")
+}

@@ -121,10 +121,14 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 			}
 		},
 		"fulfil": func(t *rapid.T) {
-			if got := m.fulfil(modelUser); got != m.held {
-				t.Errorf("fulfilled %v, want %v", got, m.held)
+			e := epoch.Draw(t, "epoch")
+			var want *reservation
+			if m.held != nil && m.held.epoch == e {
+				want, m.held = m.held, nil
 			}
-			m.held = nil
+			if got := m.fulfil(modelUser, e); got != want {
+				t.Errorf("fulfilled %v, want %v", got, want)
+			}
 		},
 		"cancel": func(t *rapid.T) {
 			e := epoch.Draw(t, "epoch")
@@ -196,7 +200,7 @@ func TestHubUnderFire(t *testing.T) {
 				h.reserve(user, &reservation{epoch: n})
 				h.keepForReserved(Broadcast{Body: []byte("x")})
 				h.online(0, 5)
-				h.fulfil(user)
+				h.fulfil(user, h.reservedEpoch(user))
 				h.expire(time.Time{})
 			}
 		})

@@ -7,7 +7,7 @@ import "time"
 const (
 	defaultMaxFrame     = 64 << 10         // bytes, without the length prefix
 	defaultIdleTimeout  = 90 * time.Second // CIM's clients ping each minute at the latest
-	defaultLoginTimeout = 10 * time.Second // from accept to a complete LOGIN, and for its claim
+	defaultLoginTimeout = 10 * time.Second // from accept to a complete LOGIN, and again for its claim
 	hastyLoginTimeout   = time.Second      // the same while half the table is not logged in
 	defaultFrameTimeout = 30 * time.Second // from a frame's first byte to its last
 	defaultMinHeartbeat = 10 * time.Second

@@ -72,21 +72,18 @@ func inboxCursor(cursors []*cimpb.Cursor) Cursor {
 	return Cursor{}
 }
 
-// cimLogin fulfils the reservation that CIM's /login made; without one the LOGIN claims by itself.
+// cimLogin is to fulfil the reservation that CIM's /login made; without one the LOGIN claims by itself.
 func (l *loop) cimLogin(s *session, v *frame.View) {
 	w := claimWork{Claim: Claim{User: v.UserID, Name: string(v.Text), Remote: s.conn.RemoteAddr().String()}}
-	if r := l.srv.hub.fulfil(v.UserID); r != nil {
-		w.Reserved, w.reservation = r.epoch, r
-	}
+	w.Reserved = l.srv.hub.reservedEpoch(v.UserID)
 	l.claim(s, w)
 }
 
 // claimWork is a LOGIN on its way to the Backend and, with its answer, back.
 type claimWork struct {
-	loop        *loop
-	session     *session
-	heartbeat   time.Duration // granted to a hello session
-	reservation *reservation
+	loop      *loop
+	session   *session
+	heartbeat time.Duration // granted to a hello session
 	Claim
 	result ClaimResult
 }
@@ -95,6 +92,7 @@ type claimWork struct {
 func (l *loop) claim(s *session, w claimWork) {
 	w.loop, w.session = l, s
 	s.user, s.state = w.User, stateClaiming
+	l.wheel.Arm(s, l.now+l.srv.cfg.ticks(l.srv.cfg.LoginTimeout)) // the claim has a time of its own
 	l.srv.hub.beginClaim(s.user)
 	if !l.srv.claims.post(s.user, sessionWork{claim: &w}) {
 		l.abandon(&w)
@@ -130,11 +128,20 @@ func (s *Server) handleClaims(ctx context.Context, batch []sessionWork) {
 	for i, w := range batch {
 		claims[i] = w.claim.Claim
 	}
-	for i, r := range s.cfg.Backend.Claim(ctx, claims) {
+	results := s.cfg.Backend.Claim(ctx, claims)
+	for i := range batch {
 		w := batch[i].claim
-		w.result = r
+		w.result = answerAt(results, i, ClaimResult{Code: cimpb.CodeStoreDown})
 		w.loop.door.postAnswer(w)
 	}
+}
+
+// answerAt is the Backend's answer to entry i. One that answers too few must not leave a caller waiting.
+func answerAt[T any](results []T, i int, missing T) T {
+	if i < len(results) {
+		return results[i]
+	}
+	return missing
 }
 
 func (s *Server) handleReleases(ctx context.Context, batch []sessionWork) {
@@ -156,6 +163,7 @@ func (w *claimWork) run(l *loop) {
 	case s.state != stateClaiming:
 		// The socket is gone: give the session back, or the user would seem to be here.
 		l.srv.hub.endClaim(w.User)
+		l.srv.hub.cancel(w.User, w.Reserved)
 		l.srv.release(SessionRef{w.User, r.Epoch})
 	default:
 		l.open(s, w)
@@ -177,6 +185,7 @@ func (w *claimWork) unused() []SessionRef {
 func (l *loop) abandon(w *claimWork) {
 	l.srv.hub.endClaim(w.User)
 	if w.Reserved != 0 {
+		l.srv.hub.cancel(w.User, w.Reserved)
 		l.srv.release(SessionRef{w.User, w.Reserved})
 	}
 }
@@ -187,6 +196,7 @@ func (l *loop) open(s *session, w *claimWork) {
 	at := place{epoch: r.Epoch, slot: s.slot, loop: uint16(l.index)}
 	old, replaced, touched, ok := l.srv.hub.install(s.user, at)
 	if !ok {
+		l.srv.hub.cancel(s.user, w.Reserved)
 		l.close(s, reasonReplaced)
 		return
 	}
@@ -209,7 +219,7 @@ func (l *loop) open(s *session, w *claimWork) {
 func (l *loop) welcome(s *session, w *claimWork) {
 	if !s.hello {
 		l.setIdle(s, l.srv.cfg.IdleTimeout)
-		l.sayReserved(s, w.reservation)
+		l.sayReserved(s, w.Reserved)
 		return
 	}
 	idle := time.Duration(float64(w.heartbeat) * heartbeatsPerIdle)
@@ -226,8 +236,9 @@ func (l *loop) welcome(s *session, w *claimWork) {
 	})
 }
 
-// sayReserved hands over what was sent to everyone between CIM's /login and LOGIN.
-func (l *loop) sayReserved(s *session, r *reservation) {
+// sayReserved hands over what was sent to everyone since CIM's /login.
+func (l *loop) sayReserved(s *session, epoch uint64) {
+	r := l.srv.hub.fulfil(s.user, epoch)
 	if r == nil {
 		return
 	}

@@ -135,7 +135,7 @@ func TestTooMuchBehindLogin(t *testing.T) {
 	c.send(plainHello(1))
 	receive(t, askedCh, "the claim")
 	c.send([]byte(strings.Repeat("x", 206)))
-	c.expectEnd(cimpb.Command_ERROR, cimpb.CodeUnknownAccount)
+	c.expectEnd(cimpb.Command_ERROR, cimpb.CodeBadLogin)
 	expectReason(t, s, reasonBadLogin, 1)
 	goCh <- struct{}{}
 	receive(t, b.releasedCh, "the release of what was claimed in vain")
@@ -258,3 +258,19 @@ func TestProbesAndClientsThatLeaveAreToldApart(t *testing.T) {
 		t.Errorf("%d probes are counted", n)
 	}
 }
+
+// A Backend that answers too few must not leave a client waiting, nor a user half logged in.
+func TestBackendThatAnswersTooFew(t *testing.T) {
+	s := start(t, silentBackend{newFakeBackend()})
+	c := dial(t, s)
+	c.send(plainHello(1))
+	c.expectEnd(cimpb.Command_ERROR, cimpb.CodeStoreDown)
+	if s.Holds(1, 1) {
+		t.Error("the user counts as here")
+	}
+}
+
+// silentBackend answers no claim.
+type silentBackend struct{ *fakeBackend }
+
+func (silentBackend) Claim(context.Context, []Claim) []ClaimResult { return nil }

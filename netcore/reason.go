@@ -55,7 +55,7 @@ var reasons = [reasonCount]struct {
 	reasonUTF8:          {"bad_utf8", cimpb.CodeBadFrame},
 	reasonMalformed:     {"malformed", cimpb.CodeBadFrame},
 	reasonNotLogin:      {"login_required", cimpb.CodeLoginRequired},
-	reasonBadLogin:      {"bad_login", cimpb.CodeUnknownAccount},
+	reasonBadLogin:      {"bad_login", cimpb.CodeBadLogin},
 	reasonNoHello:       {"hello_required", cimpb.CodeHelloRequired},
 	reasonVersion:       {"bad_version", cimpb.CodeBadVersion},
 	reasonRefused:       {"refused", 0},

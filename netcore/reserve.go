@@ -24,12 +24,27 @@ func (h *hub) reserve(user int64, r *reservation) bool {
 	return true
 }
 
-// fulfil hands the reservation of a user to the LOGIN that it waited for; nil: there is none.
-func (h *hub) fulfil(user int64) *reservation {
+// reservedEpoch is the epoch of a user's reservation; 0: there is none. The reservation stays, and keeps
+// messages, until the LOGIN that it waits for has its session.
+func (h *hub) reservedEpoch(user int64) uint64 {
+	s := h.shard(user)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if r := s.reserved[user]; r != nil {
+		return r.epoch
+	}
+	return 0
+}
+
+// fulfil ends the reservation of that epoch in favour of its session; nil: there is none.
+func (h *hub) fulfil(user int64, epoch uint64) *reservation {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.reserved[user]
+	if r == nil || r.epoch != epoch {
+		return nil
+	}
 	delete(s.reserved, user)
 	return r
 }

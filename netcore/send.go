@@ -95,7 +95,9 @@ func (s *Server) handleSends(ctx context.Context, batch []sendWork) {
 		sends[i] = batch[i].Send
 	}
 	answers := make([]sendAnswer, len(batch))
-	for i, r := range s.cfg.Backend.Deliver(ctx, sends) {
+	results := s.cfg.Backend.Deliver(ctx, sends)
+	for i := range batch {
+		r := answerAt(results, i, SendResult{Code: cimpb.CodeStoreUnavailable, RetryAfterMs: retrySoonMs})
 		answers[i] = sendAnswer{batch[i].session, batch[i].clientMsgID, r}
 		batch[i].loop.door.postAnswer(&answers[i])
 	}

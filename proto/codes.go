@@ -63,6 +63,7 @@ const (
 	CodeBadVersion       Code = 308 // hello of a version that the server does not speak
 	CodeHelloRequired    Code = 309 // CIM's bare LOGIN under --auth token
 	CodeLoginRequired    Code = 310 // the first frame was not LOGIN
+	CodeBadLogin         Code = 311 // LOGIN of an impossible user, or with an impossible hello
 )
 
 type codeText struct {
@@ -113,6 +114,7 @@ var codeTexts = map[Code]codeText{
 	CodeBadVersion:       {"bad_version", "The server does not speak this protocol version; update the client."},
 	CodeHelloRequired:    {"hello_required", "This server asks for a ticket; use a client that sends hello."},
 	CodeLoginRequired:    {"login_required", "The first frame has to be a LOGIN."},
+	CodeBadLogin:         {"bad_login", "LOGIN needs a user id, a name of at most 64 bytes and, in hello, a device of 1 to 64 bytes."},
 }
 
 // String is the stable name of the code, as /v1 and the metrics show it.

@@ -13,8 +13,10 @@ func TestDeliverOutcomes(t *testing.T) {
 		prepare func(c *cluster, user int64)
 		want    route.Outcome
 	}{
-		"stored and written": {route.AtLeastOnce, func(c *cluster, u int64) { c.connect(u, "s1", "d") },
-			route.Outcome{Stored: true, Seq: 1, Online: true, Reached: 1}},
+		"stored and written": {
+			route.AtLeastOnce, func(c *cluster, u int64) { c.connect(u, "s1", "d") },
+			route.Outcome{Stored: true, Seq: 1, Online: true, Reached: 1},
+		},
 		"stored for later": {route.AtLeastOnce, func(*cluster, int64) {}, route.Outcome{Stored: true, Seq: 1}},
 		"stored, the connection is full": {route.AtLeastOnce, func(c *cluster, u int64) {
 			c.connect(u, "s1", "d")
@@ -24,8 +26,10 @@ func TestDeliverOutcomes(t *testing.T) {
 			c.connect(u, "s1", "d")
 			c.peers["s1"].err = errors.New("broken")
 		}, route.Outcome{Stored: true, Seq: 1}},
-		"written once": {route.AtMostOnce, func(c *cluster, u int64) { c.connect(u, "s1", "d") },
-			route.Outcome{Online: true, Reached: 1}},
+		"written once": {
+			route.AtMostOnce, func(c *cluster, u int64) { c.connect(u, "s1", "d") },
+			route.Outcome{Online: true, Reached: 1},
+		},
 		"nobody there": {route.AtMostOnce, func(*cluster, int64) {}, route.Outcome{Err: route.ErrOffline}},
 		"dropped, the connection is full": {route.AtMostOnce, func(c *cluster, u int64) {
 			c.connect(u, "s1", "d")

@@ -152,3 +152,23 @@ func TestKillKeepsCIMOfflineMessages(t *testing.T) {
 		t.Errorf("heard %q, want %q", got, want)
 	}
 }
+
+// SIGTERM is a polite end: clients are told when to come back, and the exit code is 0.
+func TestTerminate(t *testing.T) {
+	up := startUp(t)
+	id := cimHTTP{t, up.route()}.register("thing")
+	w := dialWire(t, up.listen)
+	w.writeFrame(&cimpb.Frame{UserId: id, Hello: &cimpb.Hello{Version: 1, Device: "d"}})
+	if f := w.frame(); f.GetCmd() != cimpb.Command_WELCOME {
+		t.Fatalf("LOGIN was answered %v", f)
+	}
+	code := up.stop()
+	f := w.frame()
+	if s := f.GetStatus(); f.GetCmd() != cimpb.Command_ERROR || cimpb.Code(s.GetCode()) != cimpb.CodeStopping || s.GetRetryAfterMs() == 0 {
+		t.Errorf("before the end came %v", f)
+	}
+	w.ended()
+	if code != exitOK {
+		t.Errorf("exit code %d\n%s", code, up.stderr.String())
+	}
+}

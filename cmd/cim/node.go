@@ -55,37 +55,39 @@ type addressInUseError struct{ addr, flag string }
 func (e *addressInUseError) Error() string { return e.addr + " is in use" }
 
 // startNode opens the store first and the doors last. On an error nothing is left running.
-func startNode(cfg nodeConfig) (n *node, err error) {
-	n = &node{log: cfg.log, failedCh: make(chan error, 4)}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, n.Close(context.Background()))
-		}
-	}()
+func startNode(cfg nodeConfig) (*node, error) {
+	n := &node{log: cfg.log, failedCh: make(chan error, 4)}
+	if err := n.start(cfg); err != nil {
+		return nil, errors.Join(err, n.Close(context.Background()))
+	}
+	return n, nil
+}
+
+func (n *node) start(cfg nodeConfig) (err error) {
 	if n.store, err = embedded.Open(embedded.Config{Dir: storeDir(cfg.data), Logger: cfg.log}); err != nil {
-		return n, err
+		return err
 	}
 	registry, local := embedded.NewRegistry(), &localPeers{}
 	if n.router, err = newRouter(cfg, n.store, registry, local); err != nil {
-		return n, err
+		return err
 	}
 	instance := newInstance()
-	if err = n.startServer(cfg, instance); err != nil {
-		return n, err
+	if err := n.startServer(cfg, instance); err != nil {
+		return err
 	}
 	local.server = n.server
 	metrics := newMetrics(n.server)
-	if err = n.startHTTP(cfg, metrics); err != nil {
-		return n, err
+	if err := n.startHTTP(cfg, metrics); err != nil {
+		return err
 	}
-	if err = n.startSide(cfg.metrics, metrics); err != nil {
-		return n, err
+	if err := n.startSide(cfg.metrics, metrics); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopMonitors = cancel
 	n.wg.Go(func() { monitorMemory(ctx, n.server, cfg.log) })
 	n.leave, err = registry.Join(ctx, n.listing(cfg, instance))
-	return n, err
+	return err
 }
 
 // storeDir leaves room in the data folder for what is not the store's.

@@ -55,8 +55,10 @@ func TestStartErrors(t *testing.T) {
 		"token":                 {append(up, "--auth", "token"), exitUsage, []string{"--auth cim"}},
 		"bad duration":          {append(up, "--idle-timeout", "90"), exitUsage, []string{"idle-timeout"}},
 		"no such config":        {append(up, "--config", "/nonexistent.yaml"), exitUsage, []string{"/nonexistent.yaml"}},
-		"unknown key": {append(up, "--config", writeFile(t, "c.yaml", "up: {lisen: x}")), exitUsage,
-			[]string{`"lisen"`, "cim up --help"}},
+		"unknown key": {
+			append(up, "--config", writeFile(t, "c.yaml", "up: {lisen: x}")), exitUsage,
+			[]string{`"lisen"`, "cim up --help"},
+		},
 		"unknown section": {append(up, "--config", writeFile(t, "c.yaml", "upp: {}")), exitUsage, []string{`"upp"`, "up"}},
 		"corrupt YAML":    {append(up, "--config", writeFile(t, "c.yaml", "up: {a: [")), exitUsage, []string{"YAML"}},
 	} {
