@@ -36,7 +36,7 @@ func TestPushAndBroadcastAllocateNothingOnTheLoop(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() { r.pushNext(&task) }); n != 0 {
 		t.Errorf("%g allocations for a stored message", n)
 	}
-	m := &broadcastTask{everyone("x")}
+	m := &broadcastTask{Broadcast: everyone("x")}
 	if n := testing.AllocsPerRun(1000, func() { r.castNow(m) }); n != 0 {
 		t.Errorf("%g allocations for a message to everyone", n)
 	}

@@ -9,7 +9,7 @@ import (
 // Backend is what the server needs of routing. Its methods are called from the server's workers, never on
 // an event loop; they may block until ctx ends. Slices are answered in order, entry by entry.
 type Backend interface {
-	// Claim authenticates logins and claims their sessions.
+	// Claim authenticates logins and claims their sessions. A user occurs once in a call.
 	Claim(ctx context.Context, claims []Claim) []ClaimResult
 	// Release ends claimed sessions. It is not told of sessions that were replaced.
 	Release(ctx context.Context, refs []SessionRef)

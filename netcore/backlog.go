@@ -89,7 +89,13 @@ func (s *Server) handleBacklogs(ctx context.Context, batch []backlogWork) {
 	for _, w := range batch {
 		w.loop.counters.backlogReads.Add(1)
 		page, err := s.cfg.Backend.Backlog(ctx, w.user, w.after, backlogMessages, backlogBytes)
-		w.loop.door.postAnswer(&backlogAnswer{w.session, page, err})
+		a := &backlogAnswer{session: w.session, page: page, err: err, doneCh: make(chan struct{})}
+		w.loop.door.postAnswer(a)
+		// One page per worker: a loop that is busy must not have thousands of them at its door.
+		select {
+		case <-a.doneCh:
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -98,9 +104,11 @@ type backlogAnswer struct {
 	session *session
 	page    Backlog
 	err     error
+	doneCh  chan struct{}
 }
 
 func (a *backlogAnswer) run(l *loop) {
+	close(a.doneCh)
 	s := a.session
 	s.reading = false
 	switch {
@@ -139,6 +147,9 @@ func (l *loop) writeBacklog(s *session, page Backlog) {
 	switch {
 	case s.pushed >= page.Last && !s.again:
 		s.behind = false
+		if s.draining {
+			l.sayReserved(s)
+		}
 	case s.pushed == before && !s.again && s.queued() <= l.srv.cfg.SoftOutbound:
 		l.lookLater(s) // the store says that there is more and does not give what is next
 	default:
@@ -162,23 +173,52 @@ func (l *loop) ack(s *session, c Cursor) {
 	if c.LogEpoch != s.logEpoch || c.Seq <= s.acked {
 		return
 	}
-	beyond := c.Seq > s.pushed // proof that the inbox lost its tail; the store decides
-	if !l.srv.acks.post(s.user, Ack{s.user, c}) {
-		l.counters.dropped[dropAck].Add(1)
-		return
-	}
+	w := ackWork{Ack: Ack{s.user, c}}
+	beyond := c.Seq > s.pushed // proof that the inbox lost its tail; the store decides, and the session looks then
 	if beyond {
-		l.fallBehind(s)
-		return
+		w.loop, w.session = l, s
 	}
-	s.acked = c.Seq
+	switch {
+	case !l.srv.acks.post(s.user, w):
+		l.counters.dropped[dropAck].Add(1)
+	case !beyond:
+		s.acked = c.Seq
+	}
 }
+
+// ackWork is an ACK on its way to the Backend and, if its session has to look at its inbox then, back.
+type ackWork struct {
+	Ack
+	loop    *loop
+	session *session // nil: nobody waits
+}
+
+// handleAcks runs on the ACK worker.
+func (s *Server) handleAcks(ctx context.Context, batch []ackWork) {
+	acks := make([]Ack, len(batch))
+	for i, w := range batch {
+		acks[i] = w.Ack
+	}
+	s.cfg.Backend.Acknowledge(ctx, acks)
+	for i := range batch {
+		if w := &batch[i]; w.session != nil {
+			w.loop.door.postAnswer(w)
+		}
+	}
+}
+
+func (w *ackWork) run(l *loop) { l.fallBehind(w.session) }
 
 // sync sends the inbox again from above a place, which a client asks for when it finds a gap.
 func (l *loop) sync(s *session, c Cursor) {
-	s.pushed = s.acked
-	if c.LogEpoch == s.logEpoch && c.Seq > s.acked {
-		s.pushed = c.Seq
+	switch {
+	case c.LogEpoch != s.logEpoch:
+		s.pushed = s.acked
+	case c.Seq > s.pushed:
+		l.ack(s, c) // it has what we never sent: proof that the inbox lost its tail
+		return
+	default:
+		s.pushed = max(c.Seq, s.acked)
 	}
 	l.fallBehind(s)
 }

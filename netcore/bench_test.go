@@ -61,7 +61,7 @@ func BenchmarkBroadcast(b *testing.B) {
 	for n := range int64(sessions) {
 		r.join(plainHello(n + 1)).mute = true
 	}
-	m := &broadcastTask{everyone("a message of about this length")}
+	m := &broadcastTask{Broadcast: everyone("a message of about this length")}
 	for _, together := range []int{1, 16} {
 		b.Run(fmt.Sprintf("together=%d", together), func(b *testing.B) {
 			b.ReportAllocs()

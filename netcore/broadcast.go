@@ -1,6 +1,8 @@
 package netcore
 
 import (
+	"slices"
+
 	"cim/netcore/frame"
 )
 
@@ -18,14 +20,15 @@ func (s *Server) Broadcast(b Broadcast) (int, error) {
 	if s.stopping.Load() {
 		return 0, ErrStopping
 	}
-	reached, full := s.hub.keepForReserved(b)
+	kept, full := s.hub.keepForReserved(b)
 	s.loops[0].counters.dropped[dropReserved].Add(uint64(full))
+	reached := len(kept)
 	for _, l := range s.loops {
 		n := l.audience(b)
 		if n == 0 {
 			continue // before its first connection nobody wakes a loop, and its door would fill up
 		}
-		if !l.door.post(&broadcastTask{b}) {
+		if !l.door.post(&broadcastTask{b, kept}, len(b.Body)) {
 			l.counters.dropped[dropDoorFull].Add(1)
 			continue
 		}
@@ -51,11 +54,14 @@ func (l *loop) audience(b Broadcast) int {
 }
 
 // broadcastTask is a Broadcast at the door of a loop.
-type broadcastTask struct{ Broadcast }
+type broadcastTask struct {
+	Broadcast
+	kept []int64 // users whose reservation has it
+}
 
 func (t *broadcastTask) run(l *loop) {
 	l.counters.broadcasts.Add(1)
-	if !l.casts.add(t.Broadcast, len(l.sessions)) {
+	if !l.casts.add(t, len(l.sessions)) {
 		l.counters.dropped[dropBroadcastFull].Add(1)
 	}
 }
@@ -76,7 +82,7 @@ type broadcastLog struct {
 
 // cast is one message of the log; end is where its encoding ends in broadcastLog.bytes.
 type cast struct {
-	Broadcast
+	broadcastTask
 	end int
 }
 
@@ -84,21 +90,28 @@ type cast struct {
 func (g *broadcastLog) head() uint32 { return g.base + uint32(len(g.casts)) }
 
 // add refuses when too much waits.
-func (g *broadcastLog) add(b Broadcast, slots int) bool {
+func (g *broadcastLog) add(t *broadcastTask, slots int) bool {
 	if len(g.bytes) > broadcastBytes {
 		return false
 	}
-	g.bytes = frame.AppendMessage(g.bytes, b.Body, frame.Cursor{})
-	g.casts = append(g.casts, cast{b, len(g.bytes)})
-	g.people = g.people || b.PeopleOnly
-	if b.Except != 0 {
+	g.bytes = frame.AppendMessage(g.bytes, t.Body, frame.Cursor{})
+	g.casts = append(g.casts, cast{*t, len(g.bytes)})
+	g.people = g.people || t.PeopleOnly
+	if t.Except != 0 {
 		if g.except == nil {
 			g.except = make(map[int64]struct{})
 		}
-		g.except[b.Except] = struct{}{}
+		g.except[t.Except] = struct{}{}
 	}
 	g.left = slots
 	return true
+}
+
+// grow makes up for a slot that is added during a turn: the turn goes on where it is, and wraps one slot later.
+func (g *broadcastLog) grow() {
+	if g.left > 0 {
+		g.left++
+	}
 }
 
 // reset drops the log. Sessions keep their numbers.
@@ -140,7 +153,7 @@ func (l *loop) writeBroadcasts(s *session) {
 	first := int(s.broadcasts - g.base)
 	s.broadcasts = g.head()
 	missed := len(g.casts) - first
-	if missed <= 0 || first < 0 {
+	if missed <= 0 || s.draining { // then its reservation has them
 		return
 	}
 	if s.queued() > l.srv.cfg.SoftOutbound {
@@ -167,7 +180,7 @@ func (l *loop) writeBroadcasts(s *session) {
 // writeSome is for sessions that do not get all, or not in this encoding.
 func (l *loop) writeSome(s *session, casts []cast) {
 	for _, c := range casts {
-		if c.Except == s.user || c.PeopleOnly && s.isDevice {
+		if c.Except == s.user || c.PeopleOnly && s.isDevice || !s.hello && slices.Contains(c.kept, s.user) {
 			continue
 		}
 		l.appendBody(s, c.Body, frame.Cursor{})

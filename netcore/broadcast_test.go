@@ -240,3 +240,41 @@ func TestBroadcastKeepsItsPlaceAmongOtherMessages(t *testing.T) {
 		t.Errorf("got %v in %d writes", got, c.writes)
 	}
 }
+
+// Whoever was logged in when a message was accepted gets it, although the table grows during the walk.
+func TestBroadcastWhileTheTableGrows(t *testing.T) {
+	r := newRig(t, newFakeBackend(), func(c *Config) { c.MaxConns = 10_000 })
+	var conns []*stubConn
+	for i := range 2 * walkBudget {
+		conns = append(conns, r.join(plainHello(int64(i+1))))
+	}
+	say := func(text string) {
+		t.Helper()
+		if _, err := r.srv.Broadcast(everyone(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	finish := func() {
+		for r.round(); r.casts.left > 0; r.round() {
+		}
+	}
+	say("one") // leaves the walk at the end of the table
+	finish()
+	for i := range walkBudget {
+		conns = append(conns, r.join(plainHello(int64(i+10_001))))
+	}
+	for _, c := range conns {
+		c.out = nil
+	}
+	say("two")
+	r.round()
+	for range 50 {
+		r.open()
+	}
+	finish()
+	for i, c := range conns {
+		if got := c.texts(t); !slices.Equal(got, []string{"two"}) {
+			t.Fatalf("session %d heard %q", i, got)
+		}
+	}
+}

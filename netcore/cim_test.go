@@ -206,10 +206,10 @@ func TestReservationIsFulfilled(t *testing.T) {
 	}
 	c := dial(t, s)
 	c.send(bareLogin(5))
-	c.expectTexts("one", "two")
 	if f := c.expect(cimpb.Command_OFFLINE); !slices.Equal(f.GetBatch(), []string{"stored"}) {
-		t.Errorf("got %v", f)
+		t.Errorf("what was stored comes first, got %v", f)
 	}
+	c.expectTexts("one", "two")
 	if got := receive(t, b.claimedCh, "the claim"); got.Reserved != 70 || !s.Holds(5, 70) {
 		t.Errorf("claimed %+v", got)
 	}
@@ -304,4 +304,44 @@ func TestReservationKeepsUntilTheSessionIsOpen(t *testing.T) {
 	}
 	goCh <- struct{}{}
 	c.expectTexts("meanwhile")
+}
+
+// A message to everyone that comes between the answer to a claim and its session is heard once, although both
+// the reservation and the walk could bring it.
+func TestReservedUserHearsOnce(t *testing.T) {
+	r := newRig(t, newFakeBackend(), allowCIM)
+	r.join(plainHello(1)) // somebody for the walk
+	if err := r.srv.Reserve(2, false, 1); err != nil {
+		t.Fatal(err)
+	}
+	c := r.open()
+	r.feed(c, bareLogin(2))
+	receive(t, r.events.woken, "the claim's answer at the door")
+	if _, err := r.srv.Broadcast(everyone("once")); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		r.round()
+	}
+	if got := c.texts(t); !slices.Equal(got, []string{"once"}) {
+		t.Errorf("heard %q", got)
+	}
+}
+
+// What is pushed and not stored waits for a reserved user, too.
+func TestPushToAReservedUser(t *testing.T) {
+	s := start(t, newFakeBackend(), allowCIM)
+	_ = s.Reserve(5, false, 70)
+	for n := range reservationFrames + 1 {
+		want := PushWritten
+		if n == reservationFrames {
+			want = PushSlow
+		}
+		if got := push(t, s, Push{User: 5, Body: body("x")}); got != want {
+			t.Fatalf("push %d was answered %d", n, got)
+		}
+	}
+	c := dial(t, s)
+	c.send(bareLogin(5))
+	c.expectTexts(slices.Repeat([]string{"x"}, reservationFrames)...)
 }

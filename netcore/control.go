@@ -44,7 +44,7 @@ func (s *Server) Kick(user int64, epoch uint64, why KickReason) bool {
 	}
 	at, ok := s.hub.find(user)
 	if !ok || at.epoch != epoch {
-		return false
+		return s.hub.endLogins(user, epoch)
 	}
 	reason := reasonReplaced
 	if why == KickLoggedOut {

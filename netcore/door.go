@@ -10,21 +10,23 @@ type task interface{ run(l *loop) }
 type door struct {
 	mu     sync.Mutex
 	tasks  []task
+	bytes  int                // that the tasks hold
 	missed map[int64]struct{} // users whose stored message found no room; their inbox tells
 	tick   bool
 	awake  bool // the loop has been woken and has not looked yet
 	closed bool
-	limit  int
+	limit  int    // of tasks
 	wake   func() // asks the loop for a round; must not block
 }
 
-// post refuses when the door is full. It is for tasks whose number others decide.
-func (d *door) post(t task) bool {
+// post refuses when the door is full. It is for tasks whose number others decide; bytes is what one holds.
+func (d *door) post(t task, bytes int) bool {
 	d.mu.Lock()
-	if d.closed || len(d.tasks) >= d.limit {
+	if d.closed || len(d.tasks) >= d.limit || d.bytes > doorBytes {
 		d.mu.Unlock()
 		return false
 	}
+	d.bytes += bytes
 	d.add(t)
 	return true
 }
@@ -86,7 +88,7 @@ func (d *door) take(used []task) batch {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b := batch{d.tasks, d.missed, d.tick}
-	d.tasks, d.missed, d.tick, d.awake = used[:0], nil, false, false
+	d.tasks, d.bytes, d.missed, d.tick, d.awake = used[:0], 0, nil, false, false
 	return b
 }
 

@@ -26,7 +26,7 @@ func newDoor(limit int) (*door, *int) {
 func TestDoorWakesOnceUntilItIsTaken(t *testing.T) {
 	d, wakes := newDoor(10)
 	posts := []func(){
-		func() { d.post(numbered{}) }, func() { d.postAnswer(numbered{}) }, d.postTick, func() { d.postMissed(1) },
+		func() { d.post(numbered{}, 0) }, func() { d.postAnswer(numbered{}) }, d.postTick, func() { d.postMissed(1) },
 	}
 	for i, first := range posts {
 		first()
@@ -48,7 +48,7 @@ func TestDoorWakesOnceUntilItIsTaken(t *testing.T) {
 func TestDoorRefusesTasksAndNeverAnswers(t *testing.T) {
 	d, _ := newDoor(2)
 	for n, want := range []bool{true, true, false} {
-		if got := d.post(numbered{n: n}); got != want {
+		if got := d.post(numbered{n: n}, 0); got != want {
 			t.Errorf("post %d: %v", n, got)
 		}
 	}
@@ -63,7 +63,7 @@ func TestClosedDoorWakesNobodyAndKeepsAnswers(t *testing.T) {
 	d.close()
 	d.postAnswer(numbered{})
 	d.postTick()
-	if d.post(numbered{}) || *wakes != 0 || len(d.take(nil).tasks) != 1 {
+	if d.post(numbered{}, 0) || *wakes != 0 || len(d.take(nil).tasks) != 1 {
 		t.Error("a closed door took a task, woke its loop, or lost an answer")
 	}
 }
@@ -71,11 +71,11 @@ func TestClosedDoorWakesNobodyAndKeepsAnswers(t *testing.T) {
 func TestDoorDoesNotKeepTheMemoryOfABurst(t *testing.T) {
 	d, _ := newDoor(doorLimit)
 	for range 4*doorBudget + 1 {
-		d.post(numbered{})
+		d.post(numbered{}, 0)
 	}
 	used := d.take(nil).tasks
 	d.take(used)
-	d.post(numbered{})
+	d.post(numbered{}, 0)
 	if got := d.take(nil).tasks; cap(got) > 4*doorBudget {
 		t.Errorf("the door goes on with room for %d tasks", cap(got))
 	}
@@ -117,7 +117,7 @@ func hammer(d *door, by, each int) {
 		if by%2 == 0 {
 			d.postAnswer(numbered{by: by, n: n})
 			n++
-		} else if d.post(numbered{by: by, n: n}) {
+		} else if d.post(numbered{by: by, n: n}, 0) {
 			n++
 		}
 	}
@@ -129,7 +129,7 @@ func TestRoundsGoOnUntilTheDoorIsEmpty(t *testing.T) {
 	r := newRig(t, newFakeBackend())
 	r.open()
 	var done []numbered
-	post := func(n int) { r.door.post(numbered{n: n, done: &done}) }
+	post := func(n int) { r.door.post(numbered{n: n, done: &done}, 0) }
 	for n := range 2*doorBudget + 100 {
 		post(n)
 	}
@@ -159,10 +159,24 @@ func TestRoundHasABudget(t *testing.T) {
 	r := newRig(t, newFakeBackend())
 	var done []numbered
 	for n := range doorBudget + 1 {
-		r.door.post(numbered{n: n, done: &done})
+		r.door.post(numbered{n: n, done: &done}, 0)
 	}
 	_ = r.Run(context.Background())
 	if len(done) != doorBudget || len(r.moreCh) != 1 {
 		t.Errorf("%d tasks in a round, %d more rounds asked for", len(done), len(r.moreCh))
+	}
+}
+
+func TestDoorIsBoundedInBytes(t *testing.T) {
+	d, _ := newDoor(1000)
+	n := 0
+	for d.post(numbered{}, 1<<20) {
+		n++
+	}
+	if n != doorBytes>>20+1 {
+		t.Errorf("%d MiB are taken, want %d", n, doorBytes>>20+1)
+	}
+	if d.take(nil); !d.post(numbered{}, 1) {
+		t.Error("an emptied door refuses")
 	}
 }

@@ -16,6 +16,8 @@ type place struct {
 
 // claiming counts the logins of one user that wait for their claim.
 type claiming struct {
+	epoch   uint64 // of the newest claim that was granted and is on its way to its loop
+	ended   uint64 // sessions up to this epoch were kicked meanwhile
 	logins  uint32
 	touched bool // a stored message came for them meanwhile
 }
@@ -58,6 +60,30 @@ func (h *hub) beginClaim(user int64) {
 	s.claiming[user] = c
 }
 
+// answered notes the epoch of a granted claim, so that the session can be proved before its loop has it.
+func (h *hub) answered(user int64, epoch uint64) {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.claiming[user]; ok {
+		c.epoch = max(c.epoch, epoch)
+		s.claiming[user] = c
+	}
+}
+
+// endLogins ends the session of that epoch if it is about to open, and reports whether somebody logs in.
+func (h *hub) endLogins(user int64, epoch uint64) bool {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.claiming[user]
+	if ok {
+		c.ended = max(c.ended, epoch)
+		s.claiming[user] = c
+	}
+	return ok
+}
+
 // endClaim follows each beginClaim. touched tells that a stored message came meanwhile.
 func (h *hub) endClaim(user int64) (touched bool) {
 	s := h.shard(user)
@@ -77,14 +103,15 @@ func (s *hubShard) endClaim(user int64) (touched bool) {
 }
 
 // install ends a claim with the session at p. Only a higher epoch replaces an entry: ok is false when the
-// table already knows a newer session. old is the entry that was replaced, if any.
+// table already knows a newer session, or this one was kicked before it could open. old is the entry that was replaced, if any.
 func (h *hub) install(user int64, p place) (old place, replaced, touched, ok bool) {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ended := s.claiming[user].ended
 	touched = s.endClaim(user)
 	old, replaced = s.live[user]
-	if replaced && old.epoch >= p.epoch {
+	if replaced && old.epoch >= p.epoch || p.epoch <= ended {
 		return place{}, false, touched, false
 	}
 	s.live[user] = p
@@ -125,7 +152,8 @@ func (h *hub) findForStored(user int64) (p place, live, here bool) {
 	return p, live, live || waits || s.reserved[user] != nil
 }
 
-// holds proves a session: a live one of that epoch, a claim whose answer is under way, or a reservation.
+// holds proves a session of that epoch: a live one, one that was granted and is about to open, or a reservation.
+// A login that waits for its claim proves nothing: it may be the one that asks.
 func (h *hub) holds(user int64, epoch uint64) bool {
 	s := h.shard(user)
 	s.mu.RLock()
@@ -136,8 +164,8 @@ func (h *hub) holds(user int64, epoch uint64) bool {
 	if r := s.reserved[user]; r != nil && r.epoch == epoch {
 		return true
 	}
-	_, ok := s.claiming[user]
-	return ok
+	c, ok := s.claiming[user]
+	return ok && c.epoch == epoch
 }
 
 // online lists up to limit users after the one given, in the order of shard, then id; next is 0 at the end.

@@ -73,6 +73,8 @@ type hubModel struct {
 	*hub
 	live    uint64 // epoch; 0: none
 	claims  int
+	granted uint64 // newest epoch on its way to a loop
+	ended   uint64 // epochs up to here were kicked during a claim
 	touched bool
 	held    *reservation
 }
@@ -86,7 +88,22 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 		"begin": func(*rapid.T) {
 			m.beginClaim(modelUser)
 			if m.claims++; m.claims == 1 {
-				m.touched = false
+				m.touched, m.granted, m.ended = false, 0, 0
+			}
+		},
+		"answer": func(t *rapid.T) {
+			e := epoch.Draw(t, "epoch")
+			if m.answered(modelUser, e); m.claims > 0 {
+				m.granted = max(m.granted, e)
+			}
+		},
+		"end": func(t *rapid.T) {
+			e := epoch.Draw(t, "epoch")
+			if got := m.endLogins(modelUser, e); got != (m.claims > 0) {
+				t.Errorf("somebody logs in: %v", got)
+			}
+			if m.claims > 0 {
+				m.ended = max(m.ended, e)
 			}
 		},
 		"refuse": func(t *rapid.T) {
@@ -123,7 +140,7 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 		"fulfil": func(t *rapid.T) {
 			e := epoch.Draw(t, "epoch")
 			var want *reservation
-			if m.held != nil && m.held.epoch == e {
+			if m.held != nil && m.held.epoch <= e {
 				want, m.held = m.held, nil
 			}
 			if got := m.fulfil(modelUser, e); got != want {
@@ -152,7 +169,7 @@ func (m *hubModel) needClaim(t *rapid.T) {
 func (m *hubModel) grant(t *rapid.T, epoch uint64) {
 	m.needClaim(t)
 	old, replaced, touched, ok := m.install(modelUser, place{epoch: epoch})
-	if ok != (epoch > m.live) || touched != m.touched {
+	if ok != (epoch > m.live && epoch > m.ended) || touched != m.touched {
 		t.Errorf("epoch %d over %d: ok %v, touched %v", epoch, m.live, ok, touched)
 	}
 	if replaced != (ok && m.live != 0) || replaced && old.epoch != m.live {
@@ -165,7 +182,7 @@ func (m *hubModel) grant(t *rapid.T, epoch uint64) {
 
 func (m *hubModel) check(t *rapid.T) {
 	for e := uint64(1); e <= 6; e++ {
-		want := m.live == e || m.claims > 0 || m.held != nil && m.held.epoch == e
+		want := m.live == e || m.claims > 0 && m.granted == e || m.held != nil && m.held.epoch == e
 		if m.holds(modelUser, e) != want {
 			t.Fatalf("holds epoch %d: %v", e, !want)
 		}

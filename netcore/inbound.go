@@ -17,7 +17,6 @@ func (l *loop) read(s *session) {
 	if arrived == 0 || s.state >= stateClosing {
 		return
 	}
-	s.spoke = true
 	if arrived < int(s.needed) || s.state == stateClaiming {
 		l.park(s, arrived)
 		return

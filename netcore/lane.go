@@ -17,6 +17,7 @@ type lane[T any] struct {
 type laneWorker[T any] struct {
 	mu     sync.Mutex
 	queue  []T
+	bytes  int // that the queue holds, as far as it was told
 	closed bool
 	limit  int
 	wakeCh chan struct{} // holds one token while the queue may not be empty
@@ -35,15 +36,19 @@ func newLane[T any](workers, limit int, handle func(ctx context.Context, batch [
 }
 
 // post refuses when the worker's queue is full or the lane is closed.
-func (l *lane[T]) post(key int64, item T) bool {
+func (l *lane[T]) post(key int64, item T) bool { return l.postSized(key, item, 0) }
+
+// postSized is post for items that hold bytes which a peer sent; the queue is full with laneBytes, too. What
+// a worker has in hand comes on top, so a worker holds twice that at most.
+func (l *lane[T]) postSized(key int64, item T, bytes int) bool {
 	// Spread by hash: ids of one origin often share their lowest bits.
 	w := l.workers[shardOf(key)%len(l.workers)]
 	w.mu.Lock()
-	if w.closed || len(w.queue) >= w.limit {
+	if w.closed || len(w.queue) >= w.limit || w.bytes > laneBytes {
 		w.mu.Unlock()
 		return false
 	}
-	w.queue = append(w.queue, item)
+	w.queue, w.bytes = append(w.queue, item), w.bytes+bytes
 	w.mu.Unlock()
 	w.signal()
 	return true
@@ -88,7 +93,7 @@ func (w *laneWorker[T]) run(ctx context.Context, handle func(context.Context, []
 func (w *laneWorker[T]) take() (items []T, closed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	items, w.queue = w.queue, nil
+	items, w.queue, w.bytes = w.queue, nil, 0
 	return items, w.closed
 }
 

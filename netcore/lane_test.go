@@ -122,3 +122,21 @@ func TestLaneSpreadsIDsWithEqualLowBits(t *testing.T) {
 		}
 	}
 }
+
+// What peers sent is bounded in bytes, not only in number.
+func TestLaneIsBoundedInBytes(t *testing.T) {
+	l, inCh, goCh, _ := blockedLane(1000)
+	l.post(1, 0)
+	receive(t, inCh, "the worker at its first batch")
+	n := 0
+	for l.postSized(1, n, 1<<20) {
+		n++
+	}
+	if n != laneBytes>>20+1 {
+		t.Errorf("%d MiB are taken, want %d", n, laneBytes>>20+1)
+	}
+	for range 100 {
+		goCh <- struct{}{}
+	}
+	l.close(t.Context())
+}

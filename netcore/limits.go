@@ -21,10 +21,11 @@ const (
 
 	partialBudget = 64 << 20 // bytes of incomplete frames, per loop
 
-	doorLimit      = 1 << 16 // tasks waiting for one loop
-	doorBudget     = 512     // tasks in one round of a loop
-	walkBudget     = 256     // sessions that one round writes broadcasts to
-	broadcastBytes = 1 << 20 // broadcasts waiting for one loop
+	doorLimit      = 1 << 16  // tasks waiting for one loop
+	doorBytes      = 32 << 20 // that those tasks hold
+	doorBudget     = 512      // tasks in one round of a loop
+	walkBudget     = 256      // sessions that one round writes broadcasts to
+	broadcastBytes = 1 << 20  // broadcasts waiting for one loop
 	outboxKeep     = 64 << 10
 
 	laneBatch       = 256
@@ -33,6 +34,7 @@ const (
 	ackWorkers      = 1
 	backlogWorkers  = 4
 	sendLaneLimit   = 1 << 15
+	laneBytes       = 16 << 20 // of bodies that wait for one worker
 	ackLaneLimit    = 1 << 16
 	backlogLimit    = 1 << 16
 	backendTimeout  = 10 * time.Second

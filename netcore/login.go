@@ -110,10 +110,7 @@ type sessionWork struct {
 // where one kind follows the other.
 func (s *Server) handleSessions(ctx context.Context, batch []sessionWork) {
 	for len(batch) > 0 {
-		n := 1
-		for n < len(batch) && (batch[n].claim == nil) == (batch[0].claim == nil) {
-			n++
-		}
+		n := runOfWork(batch)
 		if batch[0].claim != nil {
 			s.handleClaims(ctx, batch[:n])
 		} else {
@@ -121,6 +118,25 @@ func (s *Server) handleSessions(ctx context.Context, batch []sessionWork) {
 		}
 		batch = batch[n:]
 	}
+}
+
+// runOfWork is how much of the batch may go to the Backend in one call: of one kind, and of each user one
+// claim at most, so that of two logins the later one has the higher epoch.
+func runOfWork(batch []sessionWork) int {
+	seen := make(map[int64]struct{})
+	for n, w := range batch {
+		if (w.claim == nil) != (batch[0].claim == nil) {
+			return n
+		}
+		if w.claim == nil {
+			continue
+		}
+		if _, again := seen[w.claim.User]; again {
+			return n
+		}
+		seen[w.claim.User] = struct{}{}
+	}
+	return len(batch)
 }
 
 func (s *Server) handleClaims(ctx context.Context, batch []sessionWork) {
@@ -132,6 +148,9 @@ func (s *Server) handleClaims(ctx context.Context, batch []sessionWork) {
 	for i := range batch {
 		w := batch[i].claim
 		w.result = answerAt(results, i, ClaimResult{Code: cimpb.CodeStoreDown})
+		if w.result.Code == 0 {
+			s.hub.answered(w.User, w.result.Epoch)
+		}
 		w.loop.door.postAnswer(w)
 	}
 }
@@ -209,7 +228,13 @@ func (l *loop) open(s *session, w *claimWork) {
 	l.srv.pending.Add(-1)
 	l.population(s).Add(1)
 	l.welcome(s, w)
-	if touched || r.Inbox.Last > r.Inbox.Acked {
+	waits := touched || r.Inbox.Last > r.Inbox.Acked
+	if !s.hello {
+		if s.draining = waits; !waits {
+			l.sayReserved(s)
+		}
+	}
+	if waits {
 		l.fallBehind(s)
 	}
 	l.read(s)
@@ -219,7 +244,6 @@ func (l *loop) open(s *session, w *claimWork) {
 func (l *loop) welcome(s *session, w *claimWork) {
 	if !s.hello {
 		l.setIdle(s, l.srv.cfg.IdleTimeout)
-		l.sayReserved(s, w.Reserved)
 		return
 	}
 	idle := time.Duration(float64(w.heartbeat) * heartbeatsPerIdle)
@@ -236,9 +260,10 @@ func (l *loop) welcome(s *session, w *claimWork) {
 	})
 }
 
-// sayReserved hands over what was sent to everyone since CIM's /login.
-func (l *loop) sayReserved(s *session, epoch uint64) {
-	r := l.srv.hub.fulfil(s.user, epoch)
+// sayReserved hands over what was sent since CIM's /login and is not stored. What is stored goes before it.
+func (l *loop) sayReserved(s *session) {
+	s.draining, s.broadcasts = false, l.casts.head()
+	r := l.srv.hub.fulfil(s.user, s.epoch)
 	if r == nil {
 		return
 	}

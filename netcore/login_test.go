@@ -95,8 +95,8 @@ func TestClaimAnsweredAfterTheSocketIsGoneIsReleased(t *testing.T) {
 	c := dial(t, s)
 	c.send(plainHello(5))
 	receive(t, askedCh, "the claim")
-	if !s.Holds(5, 77) {
-		t.Error("a claim under way does not count as held")
+	if s.Holds(5, 77) {
+		t.Error("a login that waits for its claim proves somebody's session")
 	}
 	c.conn.Close()
 	eventually(t, "the server sees the close", func() bool { return s.Conns() == 0 })
@@ -274,3 +274,54 @@ func TestBackendThatAnswersTooFew(t *testing.T) {
 type silentBackend struct{ *fakeBackend }
 
 func (silentBackend) Claim(context.Context, []Claim) []ClaimResult { return nil }
+
+// A kick during the claim ends the session before it opens: it would be connected, and in no directory.
+func TestKickDuringTheClaim(t *testing.T) {
+	b := newFakeBackend()
+	askedCh, goCh := held(b)
+	s := start(t, b)
+	c := dial(t, s)
+	c.send(plainHello(5))
+	receive(t, askedCh, "the claim")
+	if !s.Kick(5, 1, KickLoggedOut) { // the epoch that the Backend will give
+		t.Error("a kick found nobody")
+	}
+	goCh <- struct{}{}
+	c.expectEnd(cimpb.Command_ERROR, cimpb.CodeReplaced)
+	if users, _ := s.Online(0, 10); len(users) != 0 {
+		t.Errorf("online: %v", users)
+	}
+	c = dial(t, s) // and the next login is not touched by it
+	c.send(plainHello(5))
+	goCh <- struct{}{}
+	c.expect(cimpb.Command_WELCOME)
+}
+
+// A granted session counts as held before its loop has it; nothing else that a login says does.
+func TestClaimIsHeldOnceGranted(t *testing.T) {
+	h := newHub()
+	h.beginClaim(5)
+	h.answered(5, 7)
+	if !h.holds(5, 7) || h.holds(5, 6) {
+		t.Error("the granted session, and it alone, has to be proved")
+	}
+}
+
+// Of two logins of one user the later one has the higher epoch, so one call of the Backend holds one of them.
+func TestRunOfWork(t *testing.T) {
+	claim := func(user int64) sessionWork { return sessionWork{claim: &claimWork{Claim: Claim{User: user}}} }
+	release := func(user int64) sessionWork { return sessionWork{release: SessionRef{User: user}} }
+	for name, tc := range map[string]struct {
+		batch []sessionWork
+		want  int
+	}{
+		"users differ":         {[]sessionWork{claim(1), claim(2), claim(3)}, 3},
+		"a user again":         {[]sessionWork{claim(1), claim(2), claim(1)}, 2},
+		"a release in between": {[]sessionWork{claim(1), release(2), claim(3)}, 1},
+		"releases of one user": {[]sessionWork{release(1), release(1), claim(1)}, 2},
+	} {
+		if got := runOfWork(tc.batch); got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
+	}
+}

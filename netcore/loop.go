@@ -110,6 +110,7 @@ func (l *loop) takeSlot() uint32 {
 		return slot
 	}
 	l.sessions = append(l.sessions, nil)
+	l.casts.grow()
 	return uint32(len(l.sessions) - 1)
 }
 
@@ -144,7 +145,7 @@ func (l *loop) OnClose(c gnet.Conn, _ error) gnet.Action {
 	}
 	if s.state != stateClosing {
 		s.reason = reasonClient
-		if !s.spoke {
+		if s.lastSeen == 0 && s.partialSince == 0 {
 			s.reason = reasonProbe
 		}
 	}

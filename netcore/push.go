@@ -80,7 +80,7 @@ func (s *Server) pushStored(t *pushTask) PushResult {
 		return PushWritten // the login that is under way looks at the inbox
 	}
 	t.slot = at.slot
-	if d := &s.loops[at.loop].door; !d.post(t) {
+	if d := &s.loops[at.loop].door; !d.post(t, len(t.Body)) {
 		d.postMissed(t.User)
 		return PushSlow
 	}
@@ -88,6 +88,13 @@ func (s *Server) pushStored(t *pushTask) PushResult {
 }
 
 func (s *Server) pushOnce(t *pushTask, wait *pushWait) {
+	if kept, here := s.hub.keepOne(t.User, t.Body); here {
+		t.result = PushSlow
+		if kept {
+			t.result = PushWritten
+		}
+		return
+	}
 	at, live := s.hub.find(t.User)
 	if !live {
 		s.loops[0].counters.dropped[dropAbsent].Add(1)
@@ -95,7 +102,7 @@ func (s *Server) pushOnce(t *pushTask, wait *pushWait) {
 	}
 	t.slot, t.wait, t.result = at.slot, wait, PushSlow
 	wait.left.Add(1)
-	if !s.loops[at.loop].door.post(t) {
+	if !s.loops[at.loop].door.post(t, len(t.Body)) {
 		s.loops[at.loop].counters.dropped[dropDoorFull].Add(1)
 		wait.done()
 	}

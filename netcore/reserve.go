@@ -3,8 +3,9 @@ package netcore
 import "time"
 
 // reservation keeps a session that CIM's /login has claimed on the server's behalf, until the client's
-// LOGIN or for reservationTime. The user counts as online, so messages to everyone are kept for them;
-// stored messages are in their inbox anyway. Guarded by its hub shard.
+// LOGIN or for reservationTime. The user counts as online, so what is not stored is kept for them; stored
+// messages are in their inbox anyway. It lasts until the session has been sent what waited in the inbox.
+// Guarded by its hub shard.
 type reservation struct {
 	epoch   uint64
 	device  bool
@@ -36,17 +37,38 @@ func (h *hub) reservedEpoch(user int64) uint64 {
 	return 0
 }
 
-// fulfil ends the reservation of that epoch in favour of its session; nil: there is none.
-func (h *hub) fulfil(user int64, epoch uint64) *reservation {
+// fulfil ends the reservation in favour of its session, whose epoch is newer; nil: there is none.
+func (h *hub) fulfil(user int64, session uint64) *reservation {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.reserved[user]
-	if r == nil || r.epoch != epoch {
+	if r == nil || r.epoch > session {
 		return nil
 	}
 	delete(s.reserved, user)
 	return r
+}
+
+// keepOne gives a message that is not stored to a user who is expected. here is false when nobody is.
+func (h *hub) keepOne(user int64, body []byte) (kept, here bool) {
+	s := h.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.reserved[user]
+	if r == nil {
+		return false, false
+	}
+	return r.keep(body), true
+}
+
+// keep must run with the shard's mu held.
+func (r *reservation) keep(body []byte) bool {
+	if len(r.bodies) >= reservationFrames {
+		return false
+	}
+	r.bodies = append(r.bodies, body)
+	return true
 }
 
 // cancel ends the reservation of that epoch and reports whether there was one.
@@ -61,27 +83,25 @@ func (h *hub) cancel(user int64, epoch uint64) bool {
 	return true
 }
 
-// keepForReserved gives a message to everyone to the users who are expected, and reports how many keep it
-// and how many had no room.
-func (h *hub) keepForReserved(b Broadcast) (kept, full int) {
+// keepForReserved gives a message to everyone to the users who are expected; it returns those who keep it and
+// how many had no room.
+func (h *hub) keepForReserved(b Broadcast) (kept []int64, full int) {
 	for i := range h.shards {
-		k, f := h.shards[i].keep(b)
-		kept, full = kept+k, full+f
+		kept, full = h.shards[i].keep(b, kept, full)
 	}
 	return kept, full
 }
 
-func (s *hubShard) keep(b Broadcast) (kept, full int) {
+func (s *hubShard) keep(b Broadcast, kept []int64, full int) ([]int64, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for user, r := range s.reserved {
 		switch {
 		case user == b.Except || b.PeopleOnly && r.device:
-		case len(r.bodies) >= reservationFrames:
-			full++
+		case r.keep(b.Body):
+			kept = append(kept, user)
 		default:
-			r.bodies = append(r.bodies, b.Body)
-			kept++
+			full++
 		}
 	}
 	return kept, full

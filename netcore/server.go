@@ -26,7 +26,7 @@ type Server struct {
 
 	claims   *lane[sessionWork]
 	sends    *lane[sendWork]
-	acks     *lane[Ack]
+	acks     *lane[ackWork]
 	backlogs *lane[backlogWork]
 
 	wg sync.WaitGroup // engines and the clock
@@ -58,17 +58,19 @@ func (s *Server) Start() error {
 		return err
 	}
 	s.addr, s.started = addr, time.Now()
+	clock := time.NewTicker(s.cfg.Tick) // right after started, so that it ticks when a tick has passed
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.startLanes()
 	for _, l := range s.loops {
 		if err := s.startLoop(l); err != nil {
+			clock.Stop()
 			s.stopEngines()
 			s.wg.Wait()
 			s.closeLanes()
 			return err
 		}
 	}
-	s.wg.Go(s.monitorClock)
+	s.wg.Go(func() { s.monitorClock(clock) })
 	return nil
 }
 
@@ -77,7 +79,7 @@ func (s *Server) startLanes() {
 	sessionLimit := 2*s.cfg.MaxConns/sessionWorkers + laneBatch
 	s.claims = newLane(sessionWorkers, sessionLimit, s.handleSessions)
 	s.sends = newLane(sendWorkers, sendLaneLimit, s.handleSends)
-	s.acks = newLane(ackWorkers, ackLaneLimit, s.cfg.Backend.Acknowledge)
+	s.acks = newLane(ackWorkers, ackLaneLimit, s.handleAcks)
 	s.backlogs = newLane(backlogWorkers, backlogLimit, s.handleBacklogs)
 }
 
@@ -137,8 +139,7 @@ func (s *Server) Sessions() int {
 func (s *Server) Stopping() bool { return s.stopping.Load() }
 
 // monitorClock tells the loops that time passes, and ends reservations that nobody came for.
-func (s *Server) monitorClock() {
-	t := time.NewTicker(s.cfg.Tick)
+func (s *Server) monitorClock(t *time.Ticker) {
 	defer t.Stop()
 	for {
 		select {

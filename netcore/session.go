@@ -49,7 +49,7 @@ type session struct {
 	reason   Reason // why it is being closed
 	hello    bool
 	isDevice bool
-	spoke    bool // a byte has arrived
+	draining bool // CIM: what waited at LOGIN goes before anything else
 	behind   bool // the inbox holds what was not written
 	reading  bool // the inbox is being read
 	again    bool // more came while reading

@@ -86,11 +86,11 @@ var codeTexts = map[Code]codeText{
 	CodeNotAllowed:       {"not_allowed", "This caller may not do this."},
 	CodeUnsupported:      {"unsupported", "This server does not offer that."},
 	CodeDiskFull:         {"disk_full", "The server's disk is full; make room in its data folder."},
-	CodeNoServer:         {"no_server", "No server can take a connection now; try again later."},
+	CodeNoServer:         {"no_server", "No server can take a connection now: try again later, or give a server room with --max-conns and a higher ulimit -n."},
 	CodeInternal:         {"internal", "The server failed at this; its log says why."},
 
 	CodeBusy:         {"busy", "Too many logins at once; come back later."},
-	CodeServerFull:   {"server_full", "The server holds as many connections as it may; come back later."},
+	CodeServerFull:   {"server_full", "The server holds as many connections as it may: come back later, or raise --max-conns and ulimit -n."},
 	CodeStoreDown:    {"store_down", "The store does not answer; come back later."},
 	CodeLoginTimeout: {"login_timeout", "No LOGIN arrived in time."},
 	CodeIdleTimeout:  {"idle_timeout", "No frame arrived in time; send a PING at each heartbeat."},

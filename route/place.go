@@ -24,6 +24,9 @@ func (r *Router) Reserve(ctx context.Context, user int64, name string) (Server, 
 	if err != nil {
 		return Server{}, err
 	}
+	lock := &r.reserving[uint64(user)%uint64(len(r.reserving))]
+	lock.Lock()
+	defer lock.Unlock()
 	c, err := r.claim(ctx, ClaimRequest{User: user, Instance: s.Instance})
 	if err != nil {
 		return Server{}, err

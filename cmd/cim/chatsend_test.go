@@ -277,7 +277,10 @@ func TestSenderEndsWithItsContext(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		wg.Wait()
-		f.expect(t, "start 7 1", "start 7 2")
+		// Whether the second one was started depends on who ran first; nothing behind them may be.
+		if n := len(f.events); n < 1 || n > 2 || f.events[0] != "start 7 1" || n == 2 && f.events[1] != "start 7 2" {
+			t.Errorf("it did %q", f.events)
+		}
 		if s.unanswered != 4 || s.refused.Load() != 0 || told != "" {
 			t.Errorf("unanswered %d, refused %d, told %q; want all four summed up", s.unanswered, s.refused.Load(), told)
 		}

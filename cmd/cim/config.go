@@ -64,8 +64,12 @@ func belowEnvironment(r kong.Resolver) kong.Resolver {
 // checkConfig refuses what no flag would read: a misspelt key must not be a silent default.
 func checkConfig(app *kong.Node, text []byte) error {
 	var sections map[string]any
-	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&sections); err != nil && !errors.Is(err, io.EOF) {
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	if err := documents.Decode(&sections); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("not YAML: %w", err)
+	}
+	if err := documents.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return errors.New("more than one YAML document; everything belongs into one")
 	}
 	for name, section := range sections {
 		i := slices.IndexFunc(app.Children, func(n *kong.Node) bool { return n.Name == name })
@@ -86,7 +90,10 @@ func checkConfig(app *kong.Node, text []byte) error {
 func checkSection(cmd *kong.Node, keys map[string]any) error {
 	for key, value := range keys {
 		if i := slices.IndexFunc(cmd.Children, func(n *kong.Node) bool { return n.Name == key }); i >= 0 {
-			inner, _ := value.(map[string]any)
+			inner, ok := value.(map[string]any)
+			if !ok && value != nil {
+				return fmt.Errorf("%q in section %q has to hold keys and values", key, cmd.Name)
+			}
 			if err := checkSection(cmd.Children[i], inner); err != nil {
 				return err
 			}

@@ -86,8 +86,19 @@ func (n *node) start(cfg nodeConfig) (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopMonitors = cancel
 	n.wg.Go(func() { monitorMemory(ctx, n.server, cfg.log) })
+	n.wg.Go(func() { n.monitorStore(ctx) })
 	n.leave, err = registry.Join(ctx, n.listing(cfg, instance))
 	return err
+}
+
+// monitorStore ends the node when its disk has failed: a process that refuses everything is of less use than
+// one that is started again.
+func (n *node) monitorStore(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-n.store.Failed():
+		n.fail("the store", n.store.Err())
+	}
 }
 
 // storeDir leaves room in the data folder for what is not the store's.

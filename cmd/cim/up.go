@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"cim/internal/buildinfo"
@@ -98,7 +99,7 @@ func startError(err error, c *upCmd) error {
 		return fmt.Errorf("%s is in use: stop the other process, or choose another address with %s", inUse.addr, inUse.flag)
 	case errors.Is(err, embedded.ErrLocked), errors.Is(err, embedded.ErrNotWritable),
 		errors.Is(err, embedded.ErrForeign), errors.Is(err, embedded.ErrNewerFormat):
-		return fmt.Errorf("%w (--data)", err) // it says what to do; this says where
+		return fmt.Errorf("%s (--data)", strings.TrimPrefix(err.Error(), "embedded: ")) // it says what to do; this says where
 	}
 	return err
 }

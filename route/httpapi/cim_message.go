@@ -88,13 +88,17 @@ type cimFetchRequest struct {
 	ReceiveUserID looseID `json:"receiveUserId"`
 }
 
-// cimFetchOffline has the messages sent on the receiver's connection; the answer carries none.
+// cimFetchOffline has the messages sent on the receiver's connection; the answer carries none. For a user
+// without a connection there is nothing to do: the messages stay, and LOGIN brings them.
 func (a *API) cimFetchOffline(ctx context.Context, in *cimFetchRequest) (any, error) {
 	user, err := in.ReceiveUserID.get("receiveUserId")
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.cfg.Router.FetchOffline(ctx, user)
+	if err := a.cfg.Router.FetchOffline(ctx, user); !errors.Is(err, route.ErrOffline) {
+		return nil, err
+	}
+	return nil, nil
 }
 
 type cimSendMsgRequest struct {
