@@ -29,6 +29,7 @@ type cli struct {
 	Up      upCmd      `cmd:"" help:"Run everything in one process: IM server, route and embedded store."`
 	Chat    chatCmd    `cmd:"" help:"Chat in the terminal, or by lines on stdin and stdout."`
 	Bench   benchCmd   `cmd:"" help:"Load a server with many connections."`
+	Doctor  doctorCmd  `cmd:"" help:"Say how many connections this machine holds, and what to set for more."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

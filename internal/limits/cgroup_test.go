@@ -21,7 +21,7 @@ func TestCgroupMemory(t *testing.T) {
 		limit, used uint64 // limit 0: none
 	}{
 		"no limit at the root of version 2": {mountV2, "0::/\n", files(), 0, 0},
-		"max": {mountV2, "0::/a\n", files("sys/fs/cgroup/a/memory.max", "max\n", "sys/fs/cgroup/a/memory.current", "5\n"), 0, 0},
+		"max":                               {mountV2, "0::/a\n", files("sys/fs/cgroup/a/memory.max", "max\n", "sys/fs/cgroup/a/memory.current", "5\n"), 0, 0},
 		"a container's own root": {
 			mountV2, "0::/\n",
 			files("sys/fs/cgroup/memory.max", "1000\n", "sys/fs/cgroup/memory.current", "300\n"), 1000, 300,
