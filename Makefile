@@ -14,8 +14,8 @@ TESTFLAGS  ?= -race -shuffle=on -timeout=15m
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: ## a whole system in one process, with its data in ./cim-data
-	go run ./cmd/cim up
+run: build ## a whole system in one process, with its data in ./cim-data
+	@exec bin/cim up
 
 build: ## bin/cim: one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cim ./cmd/cim

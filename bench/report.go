@@ -148,12 +148,19 @@ func (r *Report) silentRows(row rowFunc) {
 	}
 }
 
+// enoughToTell is how many connections it takes before a figure per connection means something: 1 KB each is
+// then ten times what a garbage collection more or less makes.
+const enoughToTell = 5000
+
 func (r *Report) memoryRows(row rowFunc) {
 	if len(r.Memory) == 0 {
 		row("memory", "not known: the route has no /metrics, and --server-pid was not given")
 		return
 	}
 	row("memory", "before -> after, growth per open connection (%s)", group(r.MemoryConnections))
+	if r.MemoryConnections < enoughToTell {
+		row("", "too few connections to tell: what the process does besides weighs more than they do")
+	}
 	for _, m := range r.Memory {
 		name := "  " + strings.ReplaceAll(m.Name, "_", " ")
 		if m.Name == memConnections {

@@ -20,7 +20,7 @@ func DefaultMaxConns(httpConns int) (int, error) {
 	}
 	n := int64(min(limit.Cur, math.MaxInt32)) - FilesKept - int64(httpConns)
 	if n < 1 {
-		return 0, fmt.Errorf("the limit of %d open files leaves no room for connections; raise it (ulimit -n)", limit.Cur)
+		return 0, fmt.Errorf("the limit of %d open files leaves no room for connections; raise it above %d (ulimit -n)", limit.Cur, FilesKept+httpConns)
 	}
 	return int(n), nil
 }

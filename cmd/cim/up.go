@@ -26,7 +26,7 @@ type upCmd struct {
 	HTTP        string        `name:"http" help:"Where the HTTP API listens: host:port." default:"127.0.0.1:8083"`
 	Data        string        `help:"Folder of accounts and inboxes, or :memory:." default:"./cim-data"`
 	Auth        string        `help:"How callers prove who they are: cim (not at all, as CIM does) or token (not in this version)." enum:"cim,token" default:"cim"`
-	Advertise   string        `help:"Host that clients are told to connect to; required when --listen is a wildcard." placeholder:"HOST"`
+	Advertise   string        `help:"Host that clients are told to connect to, and a name by which the HTTP API may be called; required when --listen is a wildcard." placeholder:"HOST"`
 	IdleTimeout time.Duration `help:"Close a connection that sent nothing for so long; a client with hello gets 2.5 times its heartbeat." default:"90s"`
 	MaxConns    int           `help:"Connections to hold at most; 0: what the limit of open files allows." default:"0"`
 	HTTPConns   int           `name:"http-conns" help:"HTTP connections to hold at most." default:"1024"`
@@ -50,7 +50,7 @@ func (c *upCmd) Validate() error {
 	case c.Register == "applications":
 		return errors.New("--register applications needs --auth token, which is not in this version")
 	case c.IdleTimeout < time.Second:
-		return errors.New("--idle-timeout has to be at least 1s")
+		return errors.New("--idle-timeout has to be at least 1s; write durations with their unit, as 45s")
 	case c.MaxConns < 0 || c.HTTPConns < 1:
 		return errors.New("--max-conns must not be negative, and --http-conns has to be at least 1")
 	}
@@ -75,12 +75,15 @@ func (c *upCmd) Run(ctx context.Context, io streams) error {
 	c.announce(io.out, n)
 	select {
 	case <-ctx.Done():
-		log.Info("stopping", "within", drainTime)
+		fmt.Fprintf(io.out, "stopping; %s at most\n", drainTime)
 	case err = <-n.failedCh:
 	}
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	return errors.Join(err, n.Close(stopCtx))
+	if err = errors.Join(err, n.Close(stopCtx)); err == nil {
+		fmt.Fprintln(io.out, "stopped")
+	}
+	return err
 }
 
 func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
@@ -106,7 +109,7 @@ func startError(err error, c *upCmd) error {
 
 // announce tells a person how to go on.
 func (c *upCmd) announce(out io.Writer, n *node) {
-	route := "http://" + n.httpAddr.String()
+	route := c.routeURL(n)
 	fmt.Fprintf(out, "cim %s is up: clients on %s, HTTP on %s, data in %s\n", buildinfo.Version(), n.server.Addr(), route, c.Data)
 	fmt.Fprintf(out, "holds up to %d connections (open-file limit less %d for HTTP and files)\n", n.server.Capacity(), filesForOthers(c.HTTPConns))
 	fmt.Fprintln(out, "\nWARNING: --auth cim: anyone who reaches these ports can be anyone and read their messages.")
@@ -123,11 +126,16 @@ func (c *upCmd) routeFlag(n *node) string {
 	if n.httpAddr.Port == defaultRoutePort && n.httpAddr.IP.IsLoopback() {
 		return ""
 	}
+	return " --route " + c.routeURL(n)
+}
+
+// routeURL is where others reach the HTTP API.
+func (c *upCmd) routeURL(n *node) string {
 	host := n.httpAddr.IP.String()
-	if n.httpAddr.IP.IsUnspecified() {
+	if n.httpAddr.IP.IsUnspecified() && c.Advertise != "" {
 		host = c.Advertise
 	}
-	return " --route http://" + net.JoinHostPort(host, strconv.Itoa(n.httpAddr.Port))
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(n.httpAddr.Port))
 }
 
 // commandName is how the user calls this program.

@@ -14,7 +14,7 @@ import (
 var (
 	errHost = &failure{
 		code:    cimpb.CodeNotAllowed,
-		message: "This service is not known by the name in the Host header; use its address, or add the name to the hosts it serves.",
+		message: "This service is not known by the name in the Host header; use its address, or start it with that name (cim up --advertise NAME).",
 	}
 	errNoPath      = &failure{code: cimpb.CodeUnsupported, message: "There is nothing at this path; /openapi.yaml lists what there is."}
 	errMethod      = &failure{code: cimpb.CodeUnsupported, status: http.StatusMethodNotAllowed, message: "This path does not take this method; see the Allow header."}
