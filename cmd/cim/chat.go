@@ -26,14 +26,14 @@ type chatCmd struct {
 	Route  string `help:"Base URL of a route." default:"http://127.0.0.1:8083"`
 	Name   string `help:"Who you are; a new name is registered." required:""`
 	Device string `help:"Name of this installation; it takes over its own older session. Default: one per terminal, kept in --home." placeholder:"ID"`
-	Home   string `help:"Folder for device ids and the place in the inbox. Default: cim in the user's configuration folder." placeholder:"DIR" type:"path"`
+	Home   string `help:"Folder for device ids, the place in the inbox and the history of a terminal. Default: cim in the user's configuration folder." placeholder:"DIR" type:"path"`
 }
 
 // Help is shown by cim chat --help.
 func (c *chatCmd) Help() string {
 	return `Lines: "text" to everyone online, "name;;text" or "id;;text" to one user, ":all" lists the commands.
 
-On a terminal, messages are printed for people. Otherwise each is one line on stdout:
+On a terminal, the line at the bottom is edited as in a shell, with history and Tab, and messages appear above it; they are kept for ":q word" in --home. NO_COLOR turns colours off. Otherwise each is one line on stdout:
 
     time<TAB>from-id<TAB>from-name<TAB>kind<TAB>text
 
@@ -76,14 +76,22 @@ func (c *chatCmd) Run(ctx context.Context, io streams) error {
 	return ch.run(ctx)
 }
 
+// folder is where everything of chat is kept.
+func (c *chatCmd) folder() (string, error) {
+	if c.Home != "" {
+		return c.Home, nil
+	}
+	base, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("no configuration folder (%w): name one with --home", err)
+	}
+	return filepath.Join(base, "cim"), nil
+}
+
 func (c *chatCmd) openDevice() (*device, error) {
-	home := c.Home
-	if home == "" {
-		base, err := os.UserConfigDir()
-		if err != nil {
-			return nil, fmt.Errorf("no configuration folder (%w): name one with --home", err)
-		}
-		home = filepath.Join(base, "cim")
+	home, err := c.folder()
+	if err != nil {
+		return nil, err
 	}
 	u, err := url.Parse(c.Route)
 	if err != nil {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +29,15 @@ var chatHelp = [][2]string{
 	{":q", "end, when everything that was sent is acknowledged; :q! does the same"},
 }
 
+// screenHelp is what :all prints besides, on a terminal.
+var screenHelp = [][2]string{
+	{":q word", "what you sent and received with that word in it"},
+	{":emoji page", "short names of pictures, as :smile:"},
+	{"Tab", "finishes commands, names and :short names"},
+	{"up, down", "lines that you sent before"},
+	{"a paste", "is text line by line, never a command; begun behind name;; it all goes there"},
+}
+
 // command runs one command and reports whether the conversation goes on.
 func (c *chat) command(ctx context.Context, name, arg string) (goOn bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
@@ -36,7 +47,13 @@ func (c *chat) command(ctx context.Context, name, arg string) (goOn bool, err er
 	case (name == "q" || name == "q!") && arg == "":
 		return false, nil
 	case name == "all":
-		table = chatHelp
+		table = c.help()
+	case c.screen != nil && (name == "q" || name == "q!"):
+		err = c.search(arg)
+	case c.screen != nil && name == "emoji":
+		table, err = emojiTable(arg)
+	case c.screen != nil && name == "delay":
+		err = errors.New("sending later is not in this version: nothing was sent")
 	case name == "olu":
 		table, err = c.online(ctx)
 	case name == "pu" && arg != "":
@@ -57,6 +74,13 @@ func (c *chat) command(ctx context.Context, name, arg string) (goOn bool, err er
 	return true, nil
 }
 
+func (c *chat) help() [][2]string {
+	if c.screen == nil {
+		return chatHelp
+	}
+	return slices.Concat(chatHelp, screenHelp)
+}
+
 func unknownCommand(name, arg string) string {
 	switch name {
 	case "q", "q!":
@@ -73,6 +97,7 @@ func (c *chat) online(ctx context.Context) ([][2]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		c.noteNames(a)
 		table = append(table, accountRow(a))
 	}
 	return table, nil
@@ -86,6 +111,7 @@ func (c *chat) find(ctx context.Context, prefix string) ([][2]string, error) {
 	if len(found) == 0 {
 		return nil, fmt.Errorf("nobody has a name that begins with %s", prefix)
 	}
+	c.noteNames(found...)
 	var table [][2]string
 	for _, a := range found {
 		table = append(table, accountRow(a))

@@ -29,21 +29,25 @@ type inputLine struct {
 // readLines reads r on a goroutine of its own. stop closes r, if it can be closed, and ends the goroutine as
 // soon as its Read returns; nothing can interrupt the Read of a terminal, which ends with the process.
 func readLines(r io.Reader) (lineCh <-chan inputLine, stop func()) {
+	return handLines(r, func(take func(inputLine) bool) {
+		lr := newLineReader(r)
+		for l := lr.next(); take(l) && !l.last; l = lr.next() {
+		}
+	})
+}
+
+// handLines runs read on a goroutine of its own. take hands over a line and reports whether more are wanted.
+func handLines(r io.Reader, read func(take func(inputLine) bool)) (lineCh <-chan inputLine, stop func()) {
 	ch, stopCh := make(chan inputLine), make(chan struct{})
 	var once sync.Once
-	go func() {
-		for lr := newLineReader(r); ; {
-			l := lr.next()
-			select {
-			case ch <- l:
-			case <-stopCh:
-				return
-			}
-			if l.last {
-				return
-			}
+	go read(func(l inputLine) bool {
+		select {
+		case ch <- l:
+			return true
+		case <-stopCh:
+			return false
 		}
-	}()
+	})
 	return ch, func() {
 		once.Do(func() {
 			close(stopCh)

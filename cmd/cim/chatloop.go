@@ -23,16 +23,19 @@ type chat struct {
 	end     context.CancelCauseFunc // of the context of the conversation
 	client  *client.Client
 	sender  *sender
+	screen  *screen // nil: no person sits at a terminal
 
 	// State, which is never called twice at a time
 	lost bool // it was told that the connection is gone
 }
 
 func newChat(cmd *chatCmd, io streams, end context.CancelCauseFunc) *chat {
-	return &chat{
+	c := &chat{
 		cmd: cmd, in: io.in, script: !isTerminal(io.in), end: end,
 		printer: newPrinter(io.out, io.err, isTerminal(io.out)),
 	}
+	c.useScreen(io)
+	return c
 }
 
 // failedError is why a conversation cannot go on. Contexts that end without one were ended by the user.
@@ -54,22 +57,27 @@ func whyFailed(ctx context.Context) error {
 // Message implements client.Handler. It returns nil only when the line is written, so that a message
 // reaches stdout at least once.
 func (c *chat) Message(_ context.Context, m client.Message) error {
+	defer c.guard()
 	if err := c.printer.message(&m); err != nil {
 		c.fail(err)
 		return err
 	}
+	c.received(&m)
 	return nil
 }
 
 // State implements client.Handler. An outage is told once, however many attempts it takes.
 func (c *chat) State(s client.StateChange) {
+	defer c.guard()
 	switch s.State {
 	case client.StateConnected:
+		c.showAway(false)
 		if c.lost {
 			c.printer.note("connected again")
 		}
 		c.lost = false
 	case client.StateDisconnected:
+		c.showAway(true)
 		if !c.lost {
 			c.printer.note("disconnected: " + s.Err.Error() + "; trying again")
 		}
@@ -83,14 +91,24 @@ func (c *chat) State(s client.StateChange) {
 
 // run is the conversation after the login. ctx, which is that of end, ends it.
 func (c *chat) run(ctx context.Context) error {
+	defer c.guard()
 	c.sender = newSender(sdk{c.client}, c.printer)
+	c.sender.onSent = c.sent
 	if !c.script {
 		me := c.client.Me()
 		c.printer.note(fmt.Sprintf("you are %s (id %d) at %s; :all lists the commands, :q ends", me.Name, me.ID, c.cmd.Route))
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { c.sender.run(ctx) })
-	wg.Go(func() { c.monitorClient(ctx) })
+	if c.screen != nil {
+		if err := c.screen.begin(c.client.Me().Name); err != nil {
+			c.leave()
+			return err
+		}
+		defer c.screen.end()
+		c.showScreen(ctx, &wg)
+	}
+	wg.Go(c.guarded(ctx, c.sender.run))
+	wg.Go(c.guarded(ctx, c.monitorClient))
 	err := c.converse(ctx)
 	c.sender.finish()
 	stopped := ctx.Err() != nil // before it is ended here
@@ -115,7 +133,7 @@ func (c *chat) monitorClient(ctx context.Context) {
 
 // converse takes lines until their end or :q, when it returns nil, or until ctx ends.
 func (c *chat) converse(ctx context.Context) error {
-	lineCh, stop := readLines(c.in)
+	lineCh, stop := c.lines()
 	defer stop()
 	for {
 		select {
@@ -140,10 +158,16 @@ func (c *chat) take(ctx context.Context, l inputLine) (goOn bool, err error) {
 		c.refuse(l.err)
 		return true, nil
 	}
+	if c.screen != nil {
+		l.text = withEmoji(l.text)
+	}
 	in, err := parseInput(l.text)
 	if err != nil {
 		c.refuse(err)
 		return true, nil
+	}
+	if err := c.typed(l.text, in); err != nil {
+		return false, err
 	}
 	switch in.kind {
 	case inputText:

@@ -17,6 +17,7 @@ import (
 type printer struct {
 	human    bool
 	zone     *time.Location
+	paint    painter    // of what people read
 	out, err lineWriter // apart, so that a stdout that nobody reads does not hold up stderr
 }
 
@@ -59,7 +60,48 @@ func (p *printer) toStdout(s string) error {
 }
 
 // note prints a sentence about the conversation. That stderr is gone is nothing to end for.
-func (p *printer) note(s string) { _ = p.err.write("-- " + visible(s) + "\n") }
+func (p *printer) note(s string) { _ = p.err.write(p.paint.faint("-- "+visible(s)) + "\n") }
+
+// own prints what this user has entered, where it is not on the screen as it was typed.
+func (p *printer) own(to, text string, at time.Time) error {
+	return p.toStdout(p.stamp(at, time.TimeOnly+" ") + p.ownLine(to, text))
+}
+
+func (p *printer) ownLine(to, text string) string {
+	if to != "" {
+		to = p.paint.strong(" -> ") + p.paint.strong(visible(to))
+	}
+	return p.paint.strong("you") + to + ": " + visible(text) + "\n"
+}
+
+// echo prints a command that was entered.
+func (p *printer) echo(line string) error {
+	return p.toStdout(p.paint.faint("> "+visible(line)) + "\n")
+}
+
+// past prints records of the history.
+func (p *printer) past(records []record) error {
+	var b strings.Builder
+	for _, r := range records {
+		b.WriteString(p.stamp(r.At, "2006-01-02 15:04 "))
+		if r.Sent {
+			b.WriteString(p.ownLine(r.Name, r.Text))
+			continue
+		}
+		m := client.Message{From: r.User, FromName: r.Name, Group: r.Group, Kind: kindOfName(r.Kind)}
+		b.WriteString(p.sender(&m) + ": " + visible(r.Text) + "\n")
+	}
+	return p.toStdout(b.String())
+}
+
+func kindOfName(name string) client.Kind {
+	for kind, n := range kindNames {
+		if n == name {
+			return kind
+		}
+	}
+	return client.Private
+}
 
 // table prints what a command found.
 func (p *printer) table(rows [][2]string) error {
@@ -106,15 +148,25 @@ func field(s string) string { return visible(strings.ReplaceAll(s, `\`, `\\`)) }
 
 // humanLine is read by a person who knows what day it is.
 func (p *printer) humanLine(m *client.Message, text string) string {
+	return p.stamp(m.SentAt, time.TimeOnly+" ") + p.sender(m) + ": " + visible(text)
+}
+
+func (p *printer) stamp(at time.Time, format string) string {
+	return p.paint.faint(at.In(p.zone).Format(format))
+}
+
+// sender is who sent a message, and to whom.
+func (p *printer) sender(m *client.Message) string {
 	from := visible(m.FromName)
 	if m.From == 0 && from == "" {
 		from = "(application)"
 	}
+	from = p.paint.name(m.From, m.FromName, from)
 	switch m.Kind {
 	case client.Private:
-		from += " -> you"
+		return from + p.paint.strong(" -> you")
 	case client.Group:
-		from += " in group " + strconv.FormatInt(m.Group, 10)
+		return from + " in group " + strconv.FormatInt(m.Group, 10)
 	}
-	return m.SentAt.In(p.zone).Format(time.TimeOnly) + " " + from + ": " + visible(text)
+	return from
 }

@@ -48,6 +48,7 @@ type sender struct {
 	// immutable after newSender
 	sdk     sdkSends
 	printer *printer
+	onSent  func(outgoing) // of what was acknowledged; set before run, nil: nobody asks
 	queueCh chan outgoing
 	doneCh  chan struct{} // closed when run has returned
 
@@ -237,6 +238,9 @@ func (s *sender) again(ctx context.Context, first flight, why error) {
 func (s *sender) report(ctx context.Context, o outgoing, err error) {
 	switch {
 	case err == nil:
+		if s.onSent != nil {
+			s.onSent(o)
+		}
 	case ctx.Err() != nil || errors.Is(err, client.ErrClosed):
 		s.unanswered++
 	default:

@@ -1,0 +1,16 @@
+//go:build !(linux || darwin || dragonfly || freebsd || netbsd || openbsd)
+
+package main
+
+import "context"
+
+// terminal is not known on this system: chat works by whole lines.
+type terminal struct{ restore func() }
+
+func openTerminal(streams) *terminal { return nil }
+
+func (*terminal) raw() error { return nil }
+
+func (*terminal) size() (columns, rows int) { return 80, 24 }
+
+func (*terminal) monitorSignals(ctx context.Context, _, _ func()) { <-ctx.Done() }
