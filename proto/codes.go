@@ -28,9 +28,6 @@ const (
 	CodeDiskFull         Code = 21 // the server's disk is full; nothing was stored
 	CodeNoServer         Code = 22 // no server can take a connection now
 	CodeInternal         Code = 23 // a defect of the server; its log has the cause
-	CodeUnauthorized     Code = 24 // the call needs a credential, or has one that does not count
-	CodeBadCredentials   Code = 25 // no account has this id or name with this secret
-	CodeNameTaken        Code = 26 // an account has the name already
 	CodeUnauthorized     Code = 24 // no credential that counts came with the request
 	CodeBadCredentials   Code = 25 // no such account, or another secret: which of them is not told
 	CodeNameTaken        Code = 26 // an account has this name already
@@ -94,9 +91,6 @@ var codeTexts = map[Code]codeText{
 	CodeDiskFull:         {"disk_full", "The server's disk is full; make room in its data folder."},
 	CodeNoServer:         {"no_server", "No server can take a connection now: try again later, or give a server room with --max-conns and a higher ulimit -n."},
 	CodeInternal:         {"internal", "The server failed at this; its log says why."},
-	CodeUnauthorized:     {"unauthorized", "This needs an access token of /v1/login or an application key, as Authorization: Bearer."},
-	CodeBadCredentials:   {"bad_credentials", "The user and the secret do not belong together: check both, or have the secret replaced."},
-	CodeNameTaken:        {"name_taken", "The name has an account: choose another, or log in with its secret."},
 	CodeUnauthorized:     {"unauthorized", "This needs a credential: log in, or send an application key."},
 	CodeBadCredentials:   {"bad_credentials", "No account has this name or id with this secret: check both."},
 	CodeNameTaken:        {"name_taken", "The name belongs to somebody: choose another, or log in with its secret."},
