@@ -35,7 +35,12 @@ type KickReason uint8
 const (
 	KickReplaced  KickReason = iota // a newer session took over
 	KickLoggedOut                   // by request
+	KickDisabled                    // the account may not connect any more
 )
+
+var kickReasons = map[KickReason]Reason{
+	KickReplaced: reasonReplaced, KickLoggedOut: reasonLoggedOut, KickDisabled: reasonDisabled,
+}
 
 // Kick ends exactly that session and reports whether it is here.
 func (s *Server) Kick(user int64, epoch uint64, why KickReason) bool {
@@ -46,11 +51,7 @@ func (s *Server) Kick(user int64, epoch uint64, why KickReason) bool {
 	if !ok || at.epoch != epoch {
 		return s.hub.endLogins(user, epoch)
 	}
-	reason := reasonReplaced
-	if why == KickLoggedOut {
-		reason = reasonLoggedOut
-	}
-	s.loops[at.loop].door.postAnswer(&kick{user, at, reason})
+	s.loops[at.loop].door.postAnswer(&kick{user, at, kickReasons[why]})
 	return true
 }
 

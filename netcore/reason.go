@@ -32,6 +32,7 @@ const (
 	reasonClaimTimeout                // the claim was not answered in time
 	reasonReplaced                    // a newer session of the user
 	reasonLoggedOut                   // ended by request
+	reasonDisabled                    // the account was disabled
 	reasonSlowReader                  // more waited than the hard limit
 	reasonStopping                    // the server stops
 	reasonCount
@@ -63,6 +64,7 @@ var reasons = [reasonCount]struct {
 	reasonClaimTimeout:  {"claim_timeout", cimpb.CodeStoreDown},
 	reasonReplaced:      {"replaced", cimpb.CodeReplaced},
 	reasonLoggedOut:     {"logged_out", cimpb.CodeLoggedOut},
+	reasonDisabled:      {"account_disabled", cimpb.CodeAccountDisabled},
 	reasonSlowReader:    {"slow_reader", cimpb.CodeSlowReader},
 	reasonStopping:      {"stopping", cimpb.CodeStopping},
 }

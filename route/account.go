@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// Register makes an account, or returns the one that has the name.
-// Errors: ErrInvalidName and those of the store.
-func (r *Router) Register(ctx context.Context, name string, kind Kind) (Account, bool, error) {
-	a, created, err := r.cfg.Accounts.Create(ctx, name, kind)
+// Register makes an account with a secret, of which it gets the hash (zero: none), or returns the one that has the
+// name as it is. Errors: ErrInvalidName and those of the store.
+func (r *Router) Register(ctx context.Context, name string, kind Kind, secret SecretHash) (Account, bool, error) {
+	a, created, err := r.cfg.Accounts.Create(ctx, name, kind, secret)
 	if err != nil {
 		return Account{}, false, fmt.Errorf("register %q: %w", name, err)
 	}
@@ -39,16 +39,17 @@ func (r *Router) AccountsByPrefix(ctx context.Context, prefix string, limit int)
 	return r.cfg.Accounts.ByPrefix(ctx, prefix, limit)
 }
 
-// checkedAccount is the account of id when name is empty or its own.
-func (r *Router) checkedAccount(ctx context.Context, id int64, name string) (Account, error) {
-	a, err := r.Account(ctx, id)
+// checkedAccount is the account of id when name is empty or its own, and it may connect.
+func (r *Router) checkedAccount(ctx context.Context, id int64, name string, generation uint64) (Account, error) {
+	c, err := r.cfg.Accounts.Credentials(ctx, id)
 	if err != nil {
-		return Account{}, err
+		return Account{}, fmt.Errorf("look up user %d: %w", id, err)
 	}
-	if name != "" && name != a.Name {
+	if name != "" && name != c.Name {
 		return Account{}, ErrNameMismatch
 	}
-	return a, nil
+	r.known.add(id)
+	return c.Account, mayConnect(c, generation)
 }
 
 // unknown returns those of ids that have no account.

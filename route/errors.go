@@ -16,5 +16,8 @@ var (
 	ErrSlow             = errors.New("the receiver reads too slowly")
 	ErrOverloaded       = errors.New("too much is waiting")
 	ErrInvalidCursor    = errors.New("the page cursor is not one that was given out")
+	ErrBadCredentials   = errors.New("the user and the secret do not belong together")
+	ErrReplacedSecret   = errors.New("the secret has been replaced since")
+	ErrDisabled         = errors.New("the account is disabled")
 	ErrInvalidBody      = errors.New("the message needs text, a batch of texts or a payload, and only one of them")
 )

@@ -34,7 +34,7 @@ func Example() {
 		Peers: peersFunc(func(route.Server) (route.Peer, bool) { return printer{newFakePeer()}, true }),
 	})
 
-	bob, _, _ := router.Register(ctx, "bob", route.User)
+	bob, _, _ := router.Register(ctx, "bob", route.User, route.SecretHash{})
 	_, _ = router.Claim(ctx, route.Login{User: bob.ID, Device: "phone", Instance: "s1"})
 	body, _ := route.EncodeBody(route.Message{FromName: "alice", Text: "hello"})
 	sent := router.Deliver(ctx, []route.Send{{To: bob.ID, QoS: route.AtLeastOnce, Body: body}})

@@ -21,6 +21,7 @@ type fakePeer struct {
 	pushed     []route.Push
 	broadcasts []route.Broadcast
 	kicked     []int64
+	kicks      []route.KickReason
 	result     route.PushResult
 	err        error
 	reserveErr error
@@ -65,14 +66,14 @@ func (p *fakePeer) Reserve(_ context.Context, a route.Account, epoch uint64) err
 	return p.reserveErr
 }
 
-func (p *fakePeer) Kick(_ context.Context, user int64, epoch uint64, _ route.KickReason) (bool, error) {
+func (p *fakePeer) Kick(_ context.Context, user int64, epoch uint64, why route.KickReason) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.holds[user] != epoch {
 		return false, p.err
 	}
 	delete(p.holds, user)
-	p.kicked = append(p.kicked, user)
+	p.kicked, p.kicks = append(p.kicked, user), append(p.kicks, why)
 	return true, p.err
 }
 
@@ -149,7 +150,7 @@ func newCluster(t *testing.T, duplicate route.Duplicate, instances ...string) *c
 // user makes an account.
 func (c *cluster) user(name string) int64 {
 	c.t.Helper()
-	a, _, err := c.Register(c.t.Context(), name, route.User)
+	a, _, err := c.Register(c.t.Context(), name, route.User, route.SecretHash{})
 	if err != nil {
 		c.t.Fatal(err)
 	}

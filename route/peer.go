@@ -63,6 +63,7 @@ type KickReason uint8
 const (
 	KickReplaced  KickReason = iota // a newer session took over
 	KickLoggedOut                   // by request
+	KickDisabled                    // the account may not connect any more
 )
 
 // Peers finds the Peer of an instance; false when the instance is not known.

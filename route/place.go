@@ -14,9 +14,9 @@ func (r *Router) Place(ctx context.Context, user int64) (Server, error) {
 
 // Reserve is CIM's login: it claims the session on behalf of the server that the client will be sent to,
 // before the client connects there. What is sent to the user meanwhile waits for them.
-// Errors: ErrUnknownUser, ErrNameMismatch, ErrHeld, ErrNoServer, and those of the store.
+// Errors: ErrUnknownUser, ErrNameMismatch, ErrDisabled, ErrHeld, ErrNoServer, and those of the store.
 func (r *Router) Reserve(ctx context.Context, user int64, name string) (Server, error) {
-	a, err := r.checkedAccount(ctx, user, name)
+	a, err := r.checkedAccount(ctx, user, name, 0)
 	if err != nil {
 		return Server{}, err
 	}

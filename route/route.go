@@ -19,9 +19,10 @@ const (
 
 // Account is who may connect.
 type Account struct {
-	ID   int64
-	Name string
-	Kind Kind
+	ID       int64
+	Name     string
+	Kind     Kind
+	Disabled bool // it may not connect; messages to it are stored
 }
 
 // Server is one IM server, as the Registry lists it.

@@ -14,6 +14,8 @@ type Login struct {
 	Instance string // the server that asks
 	Cursor   Cursor // what the client has handled; zero: not said
 	Reserved uint64 // epoch of the reservation that the login fulfils; 0: none
+	// Generation is that of the ticket, and has to be the account's (see Credentials); 0: there is no ticket.
+	Generation uint64
 }
 
 // Session is a granted login.
@@ -24,9 +26,9 @@ type Session struct {
 }
 
 // Claim makes the asking server the holder of the user's session.
-// Errors: ErrUnknownUser, ErrNameMismatch, ErrHeld, and those of the store.
+// Errors: ErrUnknownUser, ErrNameMismatch, ErrDisabled, ErrReplacedSecret, ErrHeld, and those of the store.
 func (r *Router) Claim(ctx context.Context, l Login) (Session, error) {
-	a, err := r.checkedAccount(ctx, l.User, l.Name)
+	a, err := r.checkedAccount(ctx, l.User, l.Name, l.Generation)
 	if err != nil {
 		return Session{}, err
 	}
@@ -38,7 +40,23 @@ func (r *Router) Claim(ctx context.Context, l Login) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
+	if err := r.stillMay(ctx, l, c.Epoch); err != nil {
+		return Session{}, err
+	}
 	return Session{Account: a, Epoch: c.Epoch, Inbox: c.Inbox}, nil
+}
+
+// stillMay looks again after the claim: who disables an account ends the session that the Directory has by
+// then, and would miss one that was claimed a moment later.
+func (r *Router) stillMay(ctx context.Context, l Login, epoch uint64) error {
+	_, err := r.checkedAccount(ctx, l.User, l.Name, l.Generation)
+	if err == nil {
+		return nil
+	}
+	if rerr := r.cfg.Directory.Release(ctx, l.User, epoch); rerr != nil {
+		r.cfg.Logger.Warn("a refused login was not undone", "user", l.User, "err", rerr)
+	}
+	return err
 }
 
 // claim resolves who may replace whom. A session is in the way only if its server proves that it lives.
@@ -96,6 +114,11 @@ func (r *Router) Release(ctx context.Context, user int64, epoch uint64) error {
 // Logout ends the session that the user has now, if any: exactly that one, so that a late call cannot hit
 // a newer session.
 func (r *Router) Logout(ctx context.Context, user int64) error {
+	return r.end(ctx, user, KickLoggedOut)
+}
+
+// end ends the session that the user has now, if any, and says why.
+func (r *Router) end(ctx context.Context, user int64, why KickReason) error {
 	at, err := r.cfg.Directory.Lookup(ctx, []int64{user})
 	if err != nil {
 		return fmt.Errorf("look up the session of %d: %w", user, err)
@@ -104,8 +127,8 @@ func (r *Router) Logout(ctx context.Context, user int64) error {
 		return nil
 	}
 	if p, ok := r.peer(at[0].Instance); ok {
-		if _, err := p.Kick(ctx, user, at[0].Epoch, KickLoggedOut); err != nil {
-			r.cfg.Logger.Warn("a session to log out was not reached", "user", user, "instance", at[0].Instance, "err", err)
+		if _, err := p.Kick(ctx, user, at[0].Epoch, why); err != nil {
+			r.cfg.Logger.Warn("a session to end was not reached", "user", user, "instance", at[0].Instance, "err", err)
 		}
 	}
 	return r.cfg.Directory.Release(ctx, user, at[0].Epoch)

@@ -4,15 +4,24 @@ import "context"
 
 // Accounts keeps who may connect. Safe for concurrent use.
 type Accounts interface {
-	// Create makes an account or returns the existing one of that name with created false. Two concurrent
-	// calls with one name get the same account. The id is in 1..MaxID and never given twice, over all
-	// routes and restarts. Durable when it returns.
+	// Create makes an account with the hash of its secret (zero: none), or returns the existing one of that
+	// name, unchanged, with created false. Two concurrent calls with one name get the same account. The id
+	// is in 1..MaxID and never given twice, over all routes and restarts. Durable when it returns.
 	// Errors: ErrInvalidName; ErrDiskFull; ErrStoreUnavailable.
-	Create(ctx context.Context, name string, kind Kind) (a Account, created bool, err error)
+	Create(ctx context.Context, name string, kind Kind, secret SecretHash) (a Account, created bool, err error)
 	// ByID returns the accounts of ids, in that order; an unknown id gives the zero Account at its place.
 	ByID(ctx context.Context, ids []int64) ([]Account, error)
 	// ByName finds one account. Errors: ErrUnknownUser.
 	ByName(ctx context.Context, name string) (Account, error)
+	// Credentials returns an account with its secret's hash. A change is seen by every call that begins after
+	// it was answered. Errors: ErrUnknownUser.
+	Credentials(ctx context.Context, id int64) (Credentials, error)
+	// SetSecret replaces the hash, also that of an account without one, and raises the generation. Durable when
+	// it returns. Errors: ErrUnknownUser; ErrStoreUnavailable.
+	SetSecret(ctx context.Context, id int64, secret SecretHash) error
+	// SetDisabled changes whether the account may connect. Disabling raises the generation, enabling and what
+	// changes nothing does not. Durable when it returns. Errors: ErrUnknownUser; ErrStoreUnavailable.
+	SetDisabled(ctx context.Context, id int64, disabled bool) error
 	// ByPrefix lists up to limit accounts whose name begins with prefix, ordered by name.
 	ByPrefix(ctx context.Context, prefix string, limit int) ([]Account, error)
 }

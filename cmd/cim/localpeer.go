@@ -60,11 +60,11 @@ func (p localPeer) Reserve(_ context.Context, a route.Account, epoch uint64) err
 
 // Kick implements route.Peer.
 func (p localPeer) Kick(_ context.Context, user int64, epoch uint64, why route.KickReason) (bool, error) {
-	reason := netcore.KickReplaced
-	if why == route.KickLoggedOut {
-		reason = netcore.KickLoggedOut
-	}
-	return p.server.Kick(user, epoch, reason), nil
+	return p.server.Kick(user, epoch, kickReasons[why]), nil
+}
+
+var kickReasons = map[route.KickReason]netcore.KickReason{
+	route.KickReplaced: netcore.KickReplaced, route.KickLoggedOut: netcore.KickLoggedOut, route.KickDisabled: netcore.KickDisabled,
 }
 
 // CatchUp implements route.Peer.

@@ -54,7 +54,7 @@ func TestConcurrentCIMLogins(t *testing.T) {
 // must not lock anybody out.
 func TestStaleEntryLocksNobodyOut(t *testing.T) {
 	n := newTestNode(t)
-	a, _, err := n.router.Register(t.Context(), "zs", route.User)
+	a, _, err := n.router.Register(t.Context(), "zs", route.User, route.SecretHash{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestStaleEntryLocksNobodyOut(t *testing.T) {
 // A client that claims to have what was never stored is not made deaf by it.
 func TestSyncBeyondTheEnd(t *testing.T) {
 	n := newTestNode(t)
-	a, _, err := n.router.Register(t.Context(), "zs", route.User)
+	a, _, err := n.router.Register(t.Context(), "zs", route.User, route.SecretHash{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,31 +13,58 @@ import (
 	"cim/route"
 )
 
-// accountCacheSize bounds the accounts that are kept decoded: some 10 MiB.
+// accountCacheSize bounds the accounts that are kept decoded: some 14 MiB.
 const accountCacheSize = 64 << 10
 
 // accounts is what readers know about accounts without the disk.
 type accounts struct {
-	mu    sync.RWMutex
-	cache map[int64]route.Account // guarded by mu; accounts never change
+	mu      sync.RWMutex
+	cache   map[int64]route.Credentials // guarded by mu
+	changes uint64                      // guarded by mu; rounds that changed an account
 
 	// atomic. Ids rise, so an account above this one is not yet on the disk, and Pebble showing it early
 	// must not make it known: an id that was answered and then lost could be given twice.
 	durable atomic.Int64
 }
 
-func (a *accounts) publish(made map[string]route.Account) {
+// publish makes what a round made and changed known.
+func (a *accounts) publish(made map[string]route.Credentials, changed map[int64]route.Credentials) {
 	for _, account := range made {
 		a.keep(account)
 		if account.ID > a.durable.Load() {
 			a.durable.Store(account.ID) // the committer is the only writer
 		}
 	}
-}
-
-func (a *accounts) keep(account route.Account) {
+	if len(changed) == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.changes++
+	for _, account := range changed {
+		a.put(account)
+	}
+}
+
+// keep must not be called with what a reader read: see keepRead.
+func (a *accounts) keep(account route.Credentials) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.put(account)
+}
+
+// keepRead keeps what was read from the disk, unless an account has changed since: it could be this one, as it
+// was before.
+func (a *accounts) keepRead(account route.Credentials, changes uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.changes == changes {
+		a.put(account)
+	}
+}
+
+// put must run with mu held.
+func (a *accounts) put(account route.Credentials) {
 	if len(a.cache) >= accountCacheSize {
 		for id := range a.cache {
 			delete(a.cache, id) // any one: map order is random
@@ -47,31 +74,33 @@ func (a *accounts) keep(account route.Account) {
 	a.cache[account.ID] = account
 }
 
-func (a *accounts) cached(id int64) (route.Account, bool) {
+// cached also returns what keepRead needs.
+func (a *accounts) cached(id int64) (account route.Credentials, changes uint64, ok bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	account, ok := a.cache[id]
-	return account, ok
+	account, ok = a.cache[id]
+	return account, a.changes, ok
 }
 
 type createRequest struct {
 	ticket
 	name    string
 	kind    route.Kind
+	secret  route.SecretHash
 	account route.Account
 	created bool
 	err     error
 }
 
 // Create implements route.Accounts.
-func (s *Store) Create(ctx context.Context, name string, kind route.Kind) (route.Account, bool, error) {
+func (s *Store) Create(ctx context.Context, name string, kind route.Kind, secret route.SecretHash) (route.Account, bool, error) {
 	if err := route.CheckName(name); err != nil {
 		return route.Account{}, false, fmt.Errorf("embedded: %w", err)
 	}
 	if a, err := s.ByName(ctx, name); !errors.Is(err, route.ErrUnknownUser) {
 		return a, false, err
 	}
-	r := &createRequest{ticket: newTicket(), name: name, kind: kind}
+	r := &createRequest{ticket: newTicket(), name: name, kind: kind, secret: secret}
 	if err := s.submit(ctx, r); err != nil {
 		return route.Account{}, false, err
 	}
@@ -86,15 +115,16 @@ func (c *createRequest) first() bool { return false }
 func (c *createRequest) weight() int { return 200 }
 
 func (c *createRequest) apply(r *round) {
-	a, ok := r.accounts[c.name]
-	if !ok {
-		a, ok, c.err = readName(r.store.db, c.name)
-	}
-	if ok || c.err != nil {
-		c.account = a
+	if made, ok := r.accounts[c.name]; ok {
+		c.account = made.Account
 		return
 	}
-	c.account, c.err = r.create(c.name, c.kind)
+	a, ok, err := readName(r.store.db, c.name)
+	if ok || err != nil {
+		c.account, c.err = a, err
+		return
+	}
+	c.account, c.err = r.create(c)
 	c.created = c.err == nil
 }
 
@@ -106,7 +136,7 @@ func (c *createRequest) finish(_ *Store, err error) {
 
 // create adds an account to the round. Its id looks like CIM's, which is the clock in milliseconds, but is
 // never the same twice.
-func (r *round) create(name string, kind route.Kind) (route.Account, error) {
+func (r *round) create(c *createRequest) (route.Account, error) {
 	s := r.store
 	if r.full {
 		return route.Account{}, route.ErrDiskFull
@@ -116,16 +146,19 @@ func (r *round) create(name string, kind route.Kind) (route.Account, error) {
 		return route.Account{}, fmt.Errorf("%w: the ids are used up", route.ErrStoreUnavailable)
 	}
 	s.lastID = id
-	a := route.Account{ID: id, Name: name, Kind: kind}
-	r.set(nameKey(name), append(uint64Value(uint64(id)), byte(kind)))
-	r.set(appendUserKey(nil, kindAccount, id), append([]byte{byte(kind)}, name...))
+	a := route.Credentials{
+		Account: route.Account{ID: id, Name: c.name, Kind: c.kind}, Secret: c.secret, Generation: 1,
+	}
+	r.set(nameKey(c.name), append(uint64Value(uint64(id)), byte(c.kind)))
+	r.set(appendUserKey(nil, kindAccount, id), recordValue(&a))
 	r.set(keyLastAccount, uint64Value(uint64(id)))
-	r.accounts[name] = a
+	r.accounts[c.name] = a
 	r.sync = true
-	return a, nil
+	return a.Account, nil
 }
 
-// readName finds an account by name, whether its round is on the disk or not.
+// readName finds an account by name, whether its round is on the disk or not. Whether it is disabled stands in
+// its record only.
 func readName(db *pebble.DB, name string) (a route.Account, ok bool, err error) {
 	value, closer, err := db.Get(nameKey(name))
 	if errors.Is(err, pebble.ErrNotFound) {

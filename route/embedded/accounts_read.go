@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"cim/route"
 )
 
@@ -18,11 +16,11 @@ func (s *Store) ByID(ctx context.Context, ids []int64) ([]route.Account, error) 
 			if err := ctx.Err(); err != nil {
 				return fmt.Errorf("embedded: %w", err)
 			}
-			a, err := s.byID(id)
+			c, err := s.byID(id)
 			if err != nil {
 				return err
 			}
-			found[i] = a
+			found[i] = c.Account
 		}
 		return nil
 	})
@@ -32,28 +30,32 @@ func (s *Store) ByID(ctx context.Context, ids []int64) ([]route.Account, error) 
 	return found, nil
 }
 
-func (s *Store) byID(id int64) (a route.Account, err error) {
-	if a, ok := s.accounts.cached(id); ok {
-		return a, nil
+// byID must run in read.
+func (s *Store) byID(id int64) (route.Credentials, error) {
+	c, changes, ok := s.accounts.cached(id)
+	if ok || id <= 0 || id > s.accounts.durable.Load() {
+		return c, nil
 	}
-	if id <= 0 || id > s.accounts.durable.Load() {
-		return a, nil
+	c, err := readRecord(s.db, id)
+	if err == nil && c.ID != 0 {
+		s.accounts.keepRead(c, changes)
 	}
-	var key [9]byte
-	value, closer, err := s.db.Get(appendUserKey(key[:0], kindAccount, id))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return a, nil
+	return c, err
+}
+
+// Credentials implements route.Accounts.
+func (s *Store) Credentials(ctx context.Context, id int64) (c route.Credentials, err error) {
+	if err := ctx.Err(); err != nil {
+		return c, fmt.Errorf("embedded: %w", err)
 	}
-	if err != nil {
-		return a, fmt.Errorf("%w: read account: %w", route.ErrStoreUnavailable, err)
+	err = s.read(func() (err error) {
+		c, err = s.byID(id)
+		return err
+	})
+	if err == nil && c.ID == 0 {
+		return c, fmt.Errorf("embedded: %w", route.ErrUnknownUser)
 	}
-	defer closer.Close()
-	if len(value) == 0 {
-		return a, fmt.Errorf("%w: account %d: %w", route.ErrStoreUnavailable, id, errCorrupt)
-	}
-	a = route.Account{ID: id, Name: string(value[1:]), Kind: route.Kind(value[0])}
-	s.accounts.keep(a)
-	return a, nil
+	return c, err
 }
 
 // ByName implements route.Accounts.
@@ -69,8 +71,9 @@ func (s *Store) ByName(ctx context.Context, name string) (a route.Account, err e
 		if !ok || found.ID > s.accounts.durable.Load() {
 			return fmt.Errorf("embedded: %w", route.ErrUnknownUser)
 		}
-		a = found
-		return nil
+		c, err := s.byID(found.ID)
+		a = c.Account
+		return err
 	})
 	return a, err
 }
@@ -88,7 +91,9 @@ func (s *Store) ByPrefix(ctx context.Context, prefix string, limit int) (found [
 		return scan(s.db, from, after(from), func(key, value []byte) (bool, error) {
 			a, err := parseName(string(key[1:]), value)
 			if err == nil && a.ID <= s.accounts.durable.Load() {
-				found = append(found, a)
+				var c route.Credentials
+				c, err = s.byID(a.ID)
+				found = append(found, c.Account)
 			}
 			return len(found) < limit, errors.Join(err, ctx.Err())
 		})

@@ -97,11 +97,11 @@ func TestClockSetBack(t *testing.T) {
 	fsys := vfs.NewMem()
 	cfg := Config{Dir: "/data", FS: fsys, Now: c.Now}
 	s := open(t, cfg)
-	a, _, err := s.Create(t.Context(), "alice", route.User)
+	a, _, err := s.Create(t.Context(), "alice", route.User, route.SecretHash{})
 	if err != nil || a.ID != int64(c.ms()) {
 		t.Fatalf("Create = %+v, %v; want the clock's %d", a, err, c.ms())
 	}
-	b, _, _ := s.Create(t.Context(), "bob", route.User)
+	b, _, _ := s.Create(t.Context(), "bob", route.User, route.SecretHash{})
 	if b.ID != a.ID+1 {
 		t.Fatalf("within one millisecond: %d after %d", b.ID, a.ID)
 	}
@@ -112,7 +112,7 @@ func TestClockSetBack(t *testing.T) {
 	closeStore(t, s)
 	c.add(-48 * time.Hour)
 	s = open(t, cfg)
-	if d, _, err := s.Create(t.Context(), "dora", route.User); err != nil || d.ID != b.ID+1 {
+	if d, _, err := s.Create(t.Context(), "dora", route.User, route.SecretHash{}); err != nil || d.ID != b.ID+1 {
 		t.Fatalf("Create = %+v, %v; want id %d", d, err, b.ID+1)
 	}
 	next, err := s.Claim(t.Context(), route.ClaimRequest{User: 1, Instance: "i", Cursor: route.Cursor{LogEpoch: first.Inbox.LogEpoch, Seq: 9}})

@@ -25,10 +25,11 @@ type round struct {
 	sync     bool // the answer promises durability
 	requests []request
 	begun    []request
-	inboxes  []*inbox                 // changed in this round
-	accounts map[string]route.Account // made in this round
-	key      []byte                   // scratch
-	value    []byte                   // scratch
+	inboxes  []*inbox                     // changed in this round
+	accounts map[string]route.Credentials // made in this round
+	changed  map[int64]route.Credentials  // in this round
+	key      []byte                       // scratch
+	value    []byte                       // scratch
 }
 
 // monitorQueue is the committer: the one goroutine that changes inboxes and accounts. It takes whatever is
@@ -36,7 +37,7 @@ type round struct {
 // stopCh closes, and fails what is left.
 func (s *Store) monitorQueue() {
 	defer close(s.endedCh)
-	r := &round{store: s, accounts: map[string]route.Account{}}
+	r := &round{store: s, accounts: map[string]route.Credentials{}, changed: map[int64]route.Credentials{}}
 	for {
 		select {
 		case <-s.stopCh:
@@ -127,7 +128,7 @@ func (r *round) commit() error {
 		return err
 	}
 	s.inboxes.publish(r.inboxes)
-	s.accounts.publish(r.accounts)
+	s.accounts.publish(r.accounts, r.changed)
 	return nil
 }
 
@@ -136,11 +137,12 @@ func (r *round) reset() {
 	clear(r.begun)
 	clear(r.inboxes)
 	clear(r.accounts)
+	clear(r.changed)
 	if r.batch != nil && r.store.unavailable() == nil {
 		_ = r.batch.Close() // returns its buffer; there is nothing left to fail
 	}
 	*r = round{
-		store: r.store, accounts: r.accounts, key: r.key, value: r.value,
+		store: r.store, accounts: r.accounts, changed: r.changed, key: r.key, value: r.value,
 		requests: r.requests[:0], begun: r.begun[:0], inboxes: r.inboxes[:0],
 	}
 }

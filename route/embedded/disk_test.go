@@ -20,7 +20,7 @@ func TestDiskFull(t *testing.T) {
 	avail := func(n uint64) { fsys.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: n, TotalBytes: 1 << 40}) }
 	avail(1 << 30)
 	s := open(t, Config{Dir: "/data", FS: fsys, Now: c.Now})
-	a, _, err := s.Create(t.Context(), "alice", route.User)
+	a, _, err := s.Create(t.Context(), "alice", route.User, route.SecretHash{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,14 +32,14 @@ func TestDiskFull(t *testing.T) {
 	if got := s.Append(t.Context(), []route.Entry{entry(1, 3)})[0]; !errors.Is(got.Err, route.ErrDiskFull) || got.Seq != 0 {
 		t.Fatalf("Append = %+v, want ErrDiskFull", got)
 	}
-	if _, _, err := s.Create(t.Context(), "bob", route.User); !errors.Is(err, route.ErrDiskFull) {
+	if _, _, err := s.Create(t.Context(), "bob", route.User, route.SecretHash{}); !errors.Is(err, route.ErrDiskFull) {
 		t.Fatalf("Create: %v, want ErrDiskFull", err)
 	}
 	// What frees room or needs none goes on.
 	if got := appendOne(t, s, entry(1, 2)); !got.Duplicate || got.Seq != 2 {
 		t.Fatalf("a duplicate: %+v", got)
 	}
-	if got, created, err := s.Create(t.Context(), "alice", route.User); err != nil || created || got != a {
+	if got, created, err := s.Create(t.Context(), "alice", route.User, route.SecretHash{}); err != nil || created || got != a {
 		t.Fatalf("Create of what exists = %+v, %v, %v", got, created, err)
 	}
 	if err := s.Ack(t.Context(), []route.Ack{{User: 1, Cursor: route.Cursor{LogEpoch: epoch, Seq: 1}}}); err != nil {

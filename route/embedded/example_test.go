@@ -18,7 +18,7 @@ func Example() {
 	}
 	defer store.Close()
 
-	bob, _, err := store.Create(ctx, "bob", route.User)
+	bob, _, err := store.Create(ctx, "bob", route.User, route.SecretHash{})
 	if err != nil {
 		fmt.Println(err)
 		return

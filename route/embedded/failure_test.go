@@ -139,7 +139,7 @@ func TestAccountIsUnknownUntilItIsDurable(t *testing.T) {
 	hanging := disk.hang()
 	doneCh := make(chan route.Account, 1)
 	go func() {
-		a, _, err := s.Create(context.Background(), "alice", route.User)
+		a, _, err := s.Create(context.Background(), "alice", route.User, route.SecretHash{})
 		if err != nil {
 			t.Errorf("Create: %v", err)
 		}

@@ -5,7 +5,7 @@ import "encoding/binary"
 // The key space. Numbers are big-endian, so that byte order is their order; everything of one kind and one
 // user is contiguous.
 //
-//	a id(8)            -> kind(1) name           an account
+//	a id(8)            -> record                 an account; see record
 //	n name             -> id(8) kind(1)          the same, by name
 //	d user(8) seq(8)   -> name hash(12) sec(4)   a message name that is remembered; see names
 //	i user(8)          -> meta(40)               an inbox; see meta
@@ -28,8 +28,9 @@ var (
 	keyLastAccount = []byte("saccount")
 )
 
-// format is what this code writes. A higher one in a store means that newer code wrote it.
-const format = 1
+// format is what this code writes: 2 since accounts have secrets. A higher one in a store means that newer code
+// wrote it.
+const format = 2
 
 func appendUserKey(dst []byte, kind byte, user int64) []byte {
 	dst = append(dst, kind)

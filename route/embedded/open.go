@@ -59,7 +59,7 @@ func newStore(cfg Config, lock *pebble.Lock) *Store {
 		endedCh:  make(chan struct{}),
 		failedCh: make(chan struct{}),
 		inboxes:  inboxes{byUser: map[int64]*inbox{}},
-		accounts: accounts{cache: map[int64]route.Account{}},
+		accounts: accounts{cache: map[int64]route.Credentials{}},
 		disk:     disk{fs: cfg.FS, dir: cfg.Dir, reserve: cfg.ReserveBytes, log: cfg.Logger},
 	}
 	s.close = sync.OnceValue(s.closeOnce)
@@ -150,6 +150,12 @@ func (s *Store) load() error {
 		return err
 	case written > format:
 		return fmt.Errorf("%w (format %d, this one knows %d)", ErrNewerFormat, written, format)
+	}
+	if written < format {
+		// Older records stay as they are and can be read; older code must not read new ones.
+		if err := s.db.Set(keyFormat, uint64Value(format), pebble.Sync); err != nil {
+			return err
+		}
 	}
 	lastID, err := s.loadUint64(keyLastAccount)
 	if err != nil {

@@ -193,7 +193,7 @@ func TestClosed(t *testing.T) {
 	closeStore(t, s)
 	closeStore(t, s)
 	ctx := t.Context()
-	_, _, createErr := s.Create(ctx, "alice", route.User)
+	_, _, createErr := s.Create(ctx, "alice", route.User, route.SecretHash{})
 	_, byIDErr := s.ByID(ctx, []int64{1})
 	_, byNameErr := s.ByName(ctx, "alice")
 	_, prefixErr := s.ByPrefix(ctx, "a", 1)

@@ -17,8 +17,9 @@ import (
 
 // Router is what the endpoints need of routing. Safe for concurrent use; *route.Router is one.
 type Router interface {
-	// Register makes an account or returns the one that has the name. Errors: route.ErrInvalidName.
-	Register(ctx context.Context, name string, kind route.Kind) (a route.Account, created bool, err error)
+	// Register makes an account with the hash of its secret (zero: none) or returns the one that has the name.
+	// Errors: route.ErrInvalidName.
+	Register(ctx context.Context, name string, kind route.Kind, secret route.SecretHash) (a route.Account, created bool, err error)
 	// Account finds an account by id. Errors: route.ErrUnknownUser.
 	Account(ctx context.Context, id int64) (route.Account, error)
 	// AccountByName finds an account by name. Errors: route.ErrUnknownUser.

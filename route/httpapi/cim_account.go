@@ -22,7 +22,7 @@ func (a *API) cimRegister(ctx context.Context, in *cimRegisterRequest) (any, err
 	if in.UserName == "" {
 		return nil, badRequest("userName is missing")
 	}
-	acc, _, err := a.cfg.Router.Register(ctx, in.UserName, route.User)
+	acc, _, err := a.cfg.Router.Register(ctx, in.UserName, route.User, route.SecretHash{})
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func newFakeRouter() *fakeRouter {
 	}
 }
 
-func (f *fakeRouter) Register(_ context.Context, name string, kind route.Kind) (route.Account, bool, error) {
+func (f *fakeRouter) Register(_ context.Context, name string, kind route.Kind, secret route.SecretHash) (route.Account, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.panics {

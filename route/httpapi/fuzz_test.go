@@ -18,11 +18,11 @@ type checkedRouter struct {
 	t *testing.T
 }
 
-func (r checkedRouter) Register(ctx context.Context, name string, kind route.Kind) (route.Account, bool, error) {
+func (r checkedRouter) Register(ctx context.Context, name string, kind route.Kind, secret route.SecretHash) (route.Account, bool, error) {
 	if name == "" || !utf8.ValidString(name) || kind > route.Device {
 		r.t.Errorf("Register(%q, %d)", name, kind)
 	}
-	return r.fakeRouter.Register(ctx, name, kind)
+	return r.fakeRouter.Register(ctx, name, kind, secret)
 }
 
 func (r checkedRouter) Deliver(ctx context.Context, sends []route.Send) []route.Outcome {

@@ -79,7 +79,7 @@ func (a *API) registerOne(ctx context.Context, n v1NewAccount) (route.Account, b
 	if err != nil {
 		return route.Account{}, false, err
 	}
-	return a.cfg.Router.Register(ctx, n.Name, kind)
+	return a.cfg.Router.Register(ctx, n.Name, kind, route.SecretHash{})
 }
 
 // registerAll makes accounts side by side, because a store syncs those that wait together at once. The

@@ -11,6 +11,7 @@ import (
 
 // TestAccounts checks the promises of route.Accounts.
 func TestAccounts(t *testing.T, open func(testing.TB) route.Accounts) {
+	runAll(t, open, credentialTests)
 	runAll(t, open, []subtest[route.Accounts]{
 		{"create is idempotent by name", createTwice},
 		{"concurrent creates of one name", createOneName},
@@ -27,7 +28,7 @@ func TestAccounts(t *testing.T, open func(testing.TB) route.Accounts) {
 
 func create(t testing.TB, s route.Accounts, name string, kind route.Kind) route.Account {
 	t.Helper()
-	a, created, err := s.Create(t.Context(), name, kind)
+	a, created, err := s.Create(t.Context(), name, kind, route.SecretHash{})
 	if err != nil || !created {
 		t.Fatalf("Create(%q) = %+v, %v, %v; want a new account", name, a, created, err)
 	}
@@ -36,7 +37,7 @@ func create(t testing.TB, s route.Accounts, name string, kind route.Kind) route.
 
 func createTwice(t *testing.T, s route.Accounts) {
 	first := create(t, s, "alice", route.Device)
-	again, created, err := s.Create(t.Context(), "alice", route.User)
+	again, created, err := s.Create(t.Context(), "alice", route.User, route.SecretHash{})
 	if err != nil || created || again != first {
 		t.Fatalf("second Create = %+v, %v, %v; want %+v, false", again, created, err, first)
 	}
@@ -51,7 +52,7 @@ func createOneName(t *testing.T, s route.Accounts) {
 	var created [callers]bool
 	inParallel(callers, func(i int) {
 		var err error
-		if got[i], created[i], err = s.Create(t.Context(), "alice", route.User); err != nil {
+		if got[i], created[i], err = s.Create(t.Context(), "alice", route.User, route.SecretHash{}); err != nil {
 			t.Errorf("Create: %v", err)
 		}
 	})
@@ -74,7 +75,7 @@ func createManyNames(t *testing.T, s route.Accounts) {
 	var ids [callers * each]int64
 	inParallel(callers, func(c int) {
 		for i := c * each; i < (c+1)*each; i++ {
-			a, _, err := s.Create(t.Context(), fmt.Sprintf("user-%d", i), route.User)
+			a, _, err := s.Create(t.Context(), fmt.Sprintf("user-%d", i), route.User, route.SecretHash{})
 			if err != nil {
 				t.Errorf("Create: %v", err)
 			}
@@ -100,7 +101,7 @@ func idsInRange(t *testing.T, s route.Accounts) {
 
 func invalidNames(t *testing.T, s route.Accounts) {
 	for _, name := range []string{"", "12345", "a;b", " a", "a\n", "\xff"} {
-		_, _, err := s.Create(t.Context(), name, route.User)
+		_, _, err := s.Create(t.Context(), name, route.User, route.SecretHash{})
 		wantErr(t, fmt.Sprintf("Create(%q)", name), err, route.ErrInvalidName)
 	}
 }
@@ -177,7 +178,7 @@ func accountsContextEnded(t *testing.T, s route.Accounts) {
 	a := create(t, s, "alice", route.User)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := s.Create(ctx, "bob", route.User)
+	_, _, err := s.Create(ctx, "bob", route.User, route.SecretHash{})
 	wantErr(t, "Create", err, context.Canceled)
 	_, err = s.ByID(ctx, []int64{a.ID})
 	wantErr(t, "ByID", err, context.Canceled)

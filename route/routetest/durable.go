@@ -24,6 +24,7 @@ func TestDurable(t *testing.T, open func(testing.TB) Durable) {
 				{"a changed log epoch", func(t *testing.T, d Durable) { logEpochSurvives(t, d, restart) }},
 				{"a log epoch that a claim told", func(t *testing.T, d Durable) { claimedEpochSurvives(t, d, restart) }},
 				{"accounts", func(t *testing.T, d Durable) { accountsSurvive(t, d, restart) }},
+				{"secrets and disabled accounts", func(t *testing.T, d Durable) { credentialsSurvive(t, d, restart) }},
 				{"ids are not given again", func(t *testing.T, d Durable) { idsSurvive(t, d, restart) }},
 				{"epochs rise", func(t *testing.T, d Durable) { epochsSurvive(t, d, restart) }},
 				{"answers of concurrent callers", func(t *testing.T, d Durable) { concurrentSurvive(t, d, restart) }},
@@ -79,7 +80,7 @@ func accountsSurvive(t *testing.T, d Durable, restart restartFunc) {
 	if got, err := d.Store().ByID(t.Context(), []int64{a.ID}); err != nil || got[0] != a {
 		t.Fatalf("ByID = %+v, %v; want %+v", got, err, a)
 	}
-	if got, created, err := d.Store().Create(t.Context(), "alice", route.User); err != nil || created || got != a {
+	if got, created, err := d.Store().Create(t.Context(), "alice", route.User, route.SecretHash{}); err != nil || created || got != a {
 		t.Fatalf("Create = %+v, %v, %v; want %+v", got, created, err, a)
 	}
 }
