@@ -15,6 +15,7 @@ type Client struct {
 	opts   Options
 	api    *api
 	me     Account // set before the goroutines start
+	secret string  // likewise; empty: none is asked for
 	inbox  *inbox
 	acks   *acks
 	queue  *queue
@@ -45,10 +46,11 @@ type Client struct {
 	dropped    atomic.Uint64
 }
 
-// Connect registers the name if there is no id, logs in, and returns when the server has welcomed the
-// session. ctx bounds all of that and nothing after. From then on the client connects again by itself
+// Connect logs in with the secret of the account, or registers the name where there is neither a secret nor an
+// id, and returns when the server has welcomed the session. ctx bounds all of that and nothing after. From then on the client connects again by itself
 // whenever it is cut off, until Close, or until the server says not to come back.
-// Errors: *StatusError when the route or the server refused; ErrUnreachable.
+// Errors: *StatusError when the route or the server refused, with CodeNameTaken for the name of somebody else
+// and CodeBadCredentials for a wrong secret; ErrUnreachable.
 func Connect(ctx context.Context, o Options) (*Client, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -87,11 +89,13 @@ func FromContext(ctx context.Context) *Client {
 // first does what only the first connection needs, and makes it. A server that sends a newcomer elsewhere is
 // draining: the next log-in finds another.
 func (c *Client) first(ctx context.Context) (*conn, error) {
-	if err := c.identify(ctx); err != nil {
+	at, err := c.identify(ctx)
+	if err != nil {
 		return nil, err
 	}
 	for n := 0; ; n++ {
-		cn, err := c.establish(ctx)
+		cn, err := c.establish(ctx, at)
+		at = nil // its ticket counts once
 		e, ok := errors.AsType[*StatusError](err)
 		if !ok || e.Comeback != cimpb.Comeback_ELSEWHERE || n == elsewhereTries {
 			return cn, err
@@ -100,25 +104,6 @@ func (c *Client) first(ctx context.Context) (*conn, error) {
 			return nil, err
 		}
 	}
-}
-
-func (c *Client) identify(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.ConnectTimeout, errTooSlow)
-	defer cancel()
-	me, err := c.account(ctx)
-	if err != nil {
-		return err
-	}
-	at, err := c.opts.Cursors.Load(me.ID)
-	if err != nil {
-		return err
-	}
-	c.me = me
-	if at != (Cursor{}) {
-		c.inbox.restart(at)
-		c.acks.restart(at)
-	}
-	return nil
 }
 
 // Close ends the session: it waits for the Handler's message in progress, acknowledges what was handled, and

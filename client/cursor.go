@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 )
 
 // Cursor is a place in the inbox: everything up to and including Seq was handled. The zero Cursor is nowhere.
@@ -69,27 +68,8 @@ func (f *FileCursors) Save(user int64, c Cursor) error {
 	if err != nil {
 		return fmt.Errorf("encode the cursor: %w", err)
 	}
-	if err := replaceFile(f.path, raw); err != nil {
+	if err := replaceFile(f.path, raw, leaveToSystem); err != nil {
 		return fmt.Errorf("save the cursor: %w", err)
 	}
 	return nil
-}
-
-// replaceFile writes beside path and renames. CreateTemp makes the file 0600.
-func replaceFile(path string, content []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	_, err = tmp.Write(content)
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	return err
 }

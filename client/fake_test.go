@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,6 +40,10 @@ type fake struct {
 	kinds   []string // of accounts that were registered
 	bearer  string   // of the last request
 	dials   int
+
+	secrets map[string]string // by name; nil: none are asked for
+	access  string            // the access token that counts
+	asked   int               // calls of /v1/online/count
 }
 
 // bubble runs f with a fake in a synctest bubble, which also fails when a goroutine is left at its end.
@@ -62,9 +67,18 @@ func (s *fake) serveRegister(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Name, Kind string }
 	_ = json.NewDecoder(r.Body).Decode(&in)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.kinds = append(s.kinds, in.Kind)
-	s.mu.Unlock()
-	answerJSON(w, http.StatusCreated, map[string]any{"user_id": aliceID, "name": in.Name, "kind": in.Kind})
+	out := map[string]any{"user_id": aliceID, "name": in.Name, "kind": in.Kind}
+	if s.secrets != nil {
+		if s.secrets[in.Name] != "" {
+			refuseHTTP(w, http.StatusConflict, "name_taken", "Taken.", "")
+			return
+		}
+		s.secrets[in.Name] = fmt.Sprint("secret-", len(s.kinds))
+		out["secret"] = s.secrets[in.Name]
+	}
+	answerJSON(w, http.StatusCreated, out)
 }
 
 func (s *fake) serveLogin(w http.ResponseWriter, r *http.Request) {
@@ -78,10 +92,33 @@ func (s *fake) serveLogin(w http.ResponseWriter, r *http.Request) {
 	if special != nil && special(n, w) {
 		return
 	}
-	answerJSON(w, http.StatusOK, map[string]any{
-		"user_id": in.UserID, "name": "alice", "ticket": "ticket-1",
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]any{
+		"user_id": in.UserID, "name": "alice", "ticket": fmt.Sprint("ticket-", s.logins),
 		"server": map[string]any{"host": "10.0.0.1", "port": 11211, "instance": "i1"},
-	})
+	}
+	if s.secrets != nil {
+		if secret := s.secrets["alice"]; secret == "" || in.Secret != secret && s.bearer != "Bearer "+s.access {
+			refuseHTTP(w, http.StatusUnauthorized, "bad_credentials", "Wrong.", "")
+			return
+		}
+		s.access = fmt.Sprint("access-", s.logins)
+		out["user_id"], out["access_token"], out["access_expires_in"] = aliceID, s.access, 900
+	}
+	answerJSON(w, http.StatusOK, out)
+}
+
+// serveCount is a path that needs a credential where there are secrets.
+func (s *fake) serveCount(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	if s.secrets != nil && r.Header.Get("Authorization") != "Bearer "+s.access {
+		refuseHTTP(w, http.StatusUnauthorized, "token_expired", "Too old.", "")
+		return
+	}
+	answerJSON(w, http.StatusOK, map[string]any{"count": 3})
 }
 
 func answerJSON(w http.ResponseWriter, status int, v any) {

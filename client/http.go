@@ -19,14 +19,14 @@ import (
 
 // api calls /v1 of a route.
 type api struct {
-	base  string // without a slash at its end
-	token string
-	http  *http.Client
-	own   bool // http was made here, and its idle connections are closed here
+	base   string // without a slash at its end
+	access *access
+	http   *http.Client
+	own    bool // http was made here, and its idle connections are closed here
 }
 
 func newAPI(o Options) *api {
-	a := &api{base: strings.TrimRight(o.Route, "/"), token: o.Token, http: o.HTTP}
+	a := &api{base: strings.TrimRight(o.Route, "/"), access: newAccess(o.Token), http: o.HTTP}
 	if a.http == nil {
 		a.own = true
 		a.http = &http.Client{Transport: &http.Transport{
@@ -54,20 +54,37 @@ func (a *api) post(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return fmt.Errorf("encode the request to %s: %w", path, err)
 	}
-	return a.call(ctx, http.MethodPost, path, bytes.NewReader(body), out)
+	return a.call(ctx, http.MethodPost, path, body, out)
 }
 
-// call makes one request. Errors: *StatusError for every answer that is not a 2xx; ErrUnreachable.
-func (a *api) call(ctx context.Context, method, path string, body io.Reader, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, body)
+// call makes one request as the user, with a new access token where the old one no longer counts.
+// Errors: as once.
+func (a *api) call(ctx context.Context, method, path string, body []byte, out any) error {
+	token, err := a.access.bearer(ctx)
+	if err != nil {
+		return err
+	}
+	err = a.once(ctx, method, path, token, body, out)
+	if !a.access.refused(token, err) {
+		return err
+	}
+	if token, err = a.access.bearer(ctx); err != nil {
+		return err
+	}
+	return a.once(ctx, method, path, token, body, out)
+}
+
+// once makes one request. Errors: *StatusError for every answer that is not a 2xx; ErrUnreachable.
+func (a *api) once(ctx context.Context, method, path, token string, body []byte, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("the route %q is not a URL: %w", a.base, err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if a.token != "" {
-		req.Header.Set("Authorization", "Bearer "+a.token)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := a.http.Do(req)
 	if err != nil {
@@ -137,15 +154,23 @@ type serverPlace struct {
 
 func (p serverPlace) addr() string { return net.JoinHostPort(p.Host, strconv.Itoa(p.Port)) }
 
+type registerAnswer struct {
+	Account
+	Secret string `json:"secret"` // empty: the route asks for none, or the account was there before
+}
+
 type loginRequest struct {
-	UserID int64  `json:"user_id"`
+	UserID int64  `json:"user_id,omitempty"`
 	Name   string `json:"name,omitempty"`
+	Secret string `json:"secret,omitempty"`
 	Device string `json:"device"`
 }
 
 type loginAnswer struct {
-	UserID int64       `json:"user_id"`
-	Name   string      `json:"name"`
-	Server serverPlace `json:"server"`
-	Ticket string      `json:"ticket"`
+	UserID          int64       `json:"user_id"`
+	Name            string      `json:"name"`
+	Server          serverPlace `json:"server"`
+	Ticket          string      `json:"ticket"`
+	AccessToken     string      `json:"access_token"`      // empty: the route asks for none
+	AccessExpiresIn int64       `json:"access_expires_in"` // seconds
 }

@@ -15,30 +15,16 @@ import (
 // protocolVersion of our hello.
 const protocolVersion = 1
 
-// account registers the name, or takes the id that was given.
-func (c *Client) account(ctx context.Context) (Account, error) {
-	if c.opts.UserID != 0 {
-		return Account{ID: c.opts.UserID, Name: c.opts.Name, Kind: c.opts.Kind}, nil
-	}
-	var a Account
-	in := map[string]string{"name": c.opts.Name, "kind": string(c.opts.Kind)}
-	if err := c.api.post(ctx, "/v1/accounts", in, &a); err != nil {
-		return Account{}, wrapStep("register at "+c.opts.Route, err)
-	}
-	if a.ID <= 0 {
-		return Account{}, wrapStep("register at "+c.opts.Route, errNoID)
-	}
-	return a, nil
-}
-
-// establish is one attempt: log in at the route, connect to the server that it names, wait for WELCOME.
-func (c *Client) establish(ctx context.Context) (*conn, error) {
+// establish is one attempt: log in at the route unless at is an answer that was not used yet, connect to the
+// server that it names, wait for WELCOME.
+func (c *Client) establish(ctx context.Context, at *loginAnswer) (*conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.ConnectTimeout, errTooSlow)
 	defer cancel()
-	var at loginAnswer
-	in := loginRequest{UserID: c.me.ID, Name: c.me.Name, Device: c.opts.Device}
-	if err := c.api.post(ctx, "/v1/login", in, &at); err != nil {
-		return nil, wrapStep("log in at "+c.opts.Route, err)
+	if at == nil {
+		var err error
+		if at, err = c.logIn(ctx); err != nil {
+			return nil, err
+		}
 	}
 	addr := at.Server.addr()
 	nc, err := c.opts.Dialer(ctx, "tcp", addr)
@@ -57,7 +43,7 @@ func (c *Client) establish(ctx context.Context) (*conn, error) {
 var errTooSlow = errors.New("no answer within Options.ConnectTimeout")
 
 // greet sends LOGIN and waits for WELCOME. ctx cuts the wait short.
-func (c *Client) greet(ctx context.Context, cn *conn, at loginAnswer) error {
+func (c *Client) greet(ctx context.Context, cn *conn, at *loginAnswer) error {
 	stop := context.AfterFunc(ctx, func() { _ = cn.nc.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	login, err := frame.AppendFrame(nil, c.loginFrame(at))
@@ -73,7 +59,7 @@ func (c *Client) greet(ctx context.Context, cn *conn, at loginAnswer) error {
 	return err
 }
 
-func (c *Client) loginFrame(at loginAnswer) *cimpb.Frame {
+func (c *Client) loginFrame(at *loginAnswer) *cimpb.Frame {
 	hello := &cimpb.Hello{
 		Version: protocolVersion, Token: at.Ticket, Device: c.opts.Device,
 		HeartbeatMs: uint32(c.opts.Heartbeat / time.Millisecond),

@@ -40,7 +40,12 @@ type Options struct {
 	Name   string      // of the account; it is registered when UserID is 0
 	UserID int64       // 0: the account of Name, made if there is none
 	Kind   AccountKind // of an account that is registered; default AccountUser
-	Token  string      // sent to the route as a bearer token; empty: none
+	// Secret of the account. Empty: as Secrets has it; and where that has none, Name is registered, which gives it
+	// one. Routes that ask for no secrets ignore it.
+	Secret  string
+	Secrets SecretStore // of accounts made here, over restarts; nil: while the Client lives
+	// Token is an access token in place of a secret. Each log-in while it counts gives the next one. Empty: none.
+	Token string
 	// Device names this installation, 1 to 64 bytes: it takes over its own older session at once, where another
 	// device may be refused. Default: random per process, the same for all its Clients.
 	Device  string
@@ -90,6 +95,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Device == "" {
 		o.Device = processDevice()
+	}
+	if o.Secrets == nil {
+		o.Secrets = noSecrets{}
 	}
 	if o.Cursors == nil {
 		o.Cursors = noCursors{}

@@ -77,7 +77,7 @@ func (c *Client) again(n int, why error) (*conn, int, error) {
 		if !sleep(c.runCtx, c.stopCh, wait) {
 			break
 		}
-		cn, err := c.establish(c.runCtx)
+		cn, err := c.establish(c.runCtx, nil)
 		if err == nil {
 			c.attach(cn)
 			return cn, n + 1, nil

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"cim/client"
+	"cim/internal/filename"
 )
 
 const (
@@ -105,20 +105,5 @@ func (c cursorFiles) Load(user int64) (client.Cursor, error) { return c.file(use
 // Save implements client.CursorStore.
 func (c cursorFiles) Save(user int64, at client.Cursor) error { return c.file(user).Save(user, at) }
 
-// pathPart makes any string one component of a path, different strings different ones, also where file
-// systems do not tell a from A.
-func pathPart(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		c := s[i]
-		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' && i > 0 {
-			b.WriteByte(c)
-			continue
-		}
-		fmt.Fprintf(&b, "%%%02x", c)
-	}
-	if b.Len() == 0 {
-		return "%"
-	}
-	return b.String()
-}
+// pathPart makes any string one component of a path.
+func pathPart(s string) string { return filename.Part(s) }

@@ -148,17 +148,3 @@ func TestDeviceFolderThatCannotBe(t *testing.T) {
 		t.Error("the folder is said to be locked")
 	}
 }
-
-func TestPathPart(t *testing.T) {
-	seen := map[string]string{}
-	for _, s := range []string{"", "%", "a", "A", ".", "..", "a.b", ".a", "a/b", `a\b`, "a:b", "%41", "a b", "ä", "\x00", "NUL"} {
-		got := pathPart(s)
-		if other, ok := seen[strings.ToLower(got)]; ok {
-			t.Errorf("%q and %q are both %q", s, other, got)
-		}
-		seen[strings.ToLower(got)] = s
-		if got == "" || strings.HasPrefix(got, ".") || strings.ContainsAny(got, `/\:`) {
-			t.Errorf("pathPart(%q) = %q", s, got)
-		}
-	}
-}
