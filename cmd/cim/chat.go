@@ -15,6 +15,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"cim/client"
+	cimpb "cim/proto"
 	"cim/route"
 )
 
@@ -26,7 +27,7 @@ type chatCmd struct {
 	Route  string `help:"Base URL of a route." default:"http://127.0.0.1:8083"`
 	Name   string `help:"Who you are; a new name is registered." required:""`
 	Device string `help:"Name of this installation; it takes over its own older session. Default: one per terminal, kept in --home." placeholder:"ID"`
-	Home   string `help:"Folder for device ids, the place in the inbox and the history of a terminal. Default: cim in the user's configuration folder." placeholder:"DIR" type:"path"`
+	Home   string `help:"Folder for your secrets, device ids, the place in the inbox and the history of a terminal. Default: cim in the user's configuration folder." placeholder:"DIR" type:"path"`
 }
 
 // Help is shown by cim chat --help.
@@ -69,9 +70,10 @@ func (c *chatCmd) Run(ctx context.Context, io streams) error {
 	ch := newChat(c, io, end)
 	ch.client, err = client.Connect(ctx, client.Options{
 		Route: c.Route, Name: norm.NFC.String(c.Name), Device: dev.id, Cursors: dev.cursors, Handler: ch,
+		Secrets: dev.secrets,
 	})
 	if err != nil {
-		return c.connectError(ctx, err)
+		return c.connectError(ctx, err, dev.secrets.Path(c.Route, norm.NFC.String(c.Name)))
 	}
 	return ch.run(ctx)
 }
@@ -102,11 +104,21 @@ func (c *chatCmd) openDevice() (*device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep a device id (%w): make the folder writable, or choose another with --home", err)
 	}
+	dev.secrets = client.NewFileSecrets(filepath.Join(home, "secrets"))
 	return dev, nil
 }
 
-// connectError says what to do about a login that failed. A user who gave up is told nothing.
-func (c *chatCmd) connectError(ctx context.Context, err error) error {
+// connectError says what to do about a login that failed. A user who gave up is told nothing. The secret of
+// the user is in the file of that name, if there is one.
+func (c *chatCmd) connectError(ctx context.Context, err error, secret string) error {
+	switch client.CodeOf(err) {
+	case cimpb.CodeNameTaken:
+		return fmt.Errorf("the name %q belongs to somebody: choose another with --name; if it is yours, bring its secret to %s", c.Name, secret)
+	case cimpb.CodeBadCredentials:
+		return fmt.Errorf("the secret of %q in %s does not count: bring the one that does, or have it replaced by whoever runs the route (cim account secret)", c.Name, secret)
+	case cimpb.CodeUnauthorized, cimpb.CodeNotAllowed:
+		return fmt.Errorf("whoever runs the route has to make the account %q (cim account import), and you to bring its secret to %s (%w)", c.Name, secret, sentence(err))
+	}
 	switch {
 	case ctx.Err() != nil:
 		return whyFailed(ctx)

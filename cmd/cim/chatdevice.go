@@ -25,7 +25,8 @@ var errLocked = errors.New("locked by another process")
 type device struct {
 	id      string
 	cursors client.CursorStore
-	release func() // lets another terminal be this device
+	secrets *client.FileSecrets // of all users of this machine's user
+	release func()              // lets another terminal be this device
 }
 
 // openDevice takes the first device of dir that no other process holds, or makes one: a second terminal is
