@@ -22,26 +22,38 @@ const (
 	audienceServer = "server"
 )
 
+// Access is what an access token says.
+type Access struct {
+	User       int64
+	Generation uint64 // of the user's secret, when it was issued
+	Issued     time.Time
+	Expires    time.Time
+}
+
 // Ticket lets one device of one user connect to one server, once.
 type Ticket struct {
-	User      int64
-	Device    string
-	Instance  string // of the server
-	NotBefore time.Time
-	ID        string // random
-	Expires   time.Time
+	User     int64
+	Device   string
+	Instance string // of the server
+	// Generation is that of the user's secret: a ticket of an earlier one no longer counts.
+	Generation uint64
+	NotBefore  time.Time
+	ID         string // random
+	Expires    time.Time
 }
 
 type claims struct {
 	jwt.RegisteredClaims
 	Device   string `json:"dev,omitempty"`
 	Instance string `json:"srv,omitempty"`
+	// Generation is no time, because clocks of two routes differ.
+	Generation uint64 `json:"gen,omitempty"`
 }
 
-// Access signs an access token for a user.
-func (k *Keys) Access(user int64, now time.Time) (token string, expires time.Time, err error) {
+// Access signs an access token for a user and the generation of their secret.
+func (k *Keys) Access(user int64, generation uint64, now time.Time) (token string, expires time.Time, err error) {
 	expires = now.Add(AccessTime)
-	token, err = k.sign(claims{RegisteredClaims: jwt.RegisteredClaims{
+	token, err = k.sign(claims{Generation: generation, RegisteredClaims: jwt.RegisteredClaims{
 		Audience: jwt.ClaimStrings{audienceRoute}, Subject: strconv.FormatInt(user, 10),
 		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),
 	}})
@@ -58,7 +70,7 @@ func (k *Keys) Ticket(t Ticket, now time.Time) (string, error) {
 			ID: rand.Text(), Audience: jwt.ClaimStrings{audienceServer}, Subject: strconv.FormatInt(t.User, 10),
 			NotBefore: jwt.NewNumericDate(t.NotBefore), ExpiresAt: jwt.NewNumericDate(t.NotBefore.Add(TicketTime)),
 		},
-		Device: t.Device, Instance: t.Instance,
+		Device: t.Device, Instance: t.Instance, Generation: t.Generation,
 	})
 }
 
@@ -73,13 +85,18 @@ func (k *Keys) sign(c claims) (string, error) {
 	return signed, nil
 }
 
-// CheckAccess returns whose access token it is. Errors: ErrInvalid, ErrExpired.
-func (k *Keys) CheckAccess(token string, now time.Time) (user int64, err error) {
+// CheckAccess returns whose access token it is, and since when. That its generation is still the account's is the
+// caller's business. Errors: ErrInvalid, ErrExpired.
+func (k *Keys) CheckAccess(token string, now time.Time) (Access, error) {
 	c, err := k.check(token, audienceRoute, now)
 	if err != nil {
-		return 0, err
+		return Access{}, err
 	}
-	return userOf(c)
+	user, err := userOf(c)
+	if err != nil || c.IssuedAt == nil {
+		return Access{}, ErrInvalid
+	}
+	return Access{User: user, Generation: c.Generation, Issued: c.IssuedAt.Time, Expires: c.ExpiresAt.Time}, nil
 }
 
 // CheckTicket returns what a ticket is for; that it is used once is the business of Used.
@@ -99,7 +116,7 @@ func (k *Keys) CheckTicket(token, instance string, now time.Time) (Ticket, error
 		return Ticket{}, ErrWrongServer
 	}
 	return Ticket{
-		User: user, Device: c.Device, Instance: c.Instance, ID: c.ID,
+		User: user, Device: c.Device, Instance: c.Instance, Generation: c.Generation, ID: c.ID,
 		NotBefore: c.NotBefore.Time, Expires: c.ExpiresAt.Time,
 	}, nil
 }

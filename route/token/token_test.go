@@ -27,7 +27,7 @@ func signTicket(t *testing.T, k *Keys, ticket Ticket) string {
 
 func TestAccess(t *testing.T) {
 	k := NewKeys()
-	signed, expires, err := k.Access(42, noon)
+	signed, expires, err := k.Access(42, 3, noon)
 	if err != nil || expires != noon.Add(AccessTime) {
 		t.Fatal(expires, err)
 	}
@@ -40,9 +40,12 @@ func TestAccess(t *testing.T) {
 		"after its end": {expires.Add(clockSkew + time.Second), ErrExpired},
 	} {
 		t.Run(name, func(t *testing.T) {
-			user, err := k.CheckAccess(signed, tc.at)
-			if !errors.Is(err, tc.err) || err == nil && user != 42 {
-				t.Errorf("user %d, error %v, want %v", user, err, tc.err)
+			got, err := k.CheckAccess(signed, tc.at)
+			if !errors.Is(err, tc.err) {
+				t.Fatalf("error %v, want %v", err, tc.err)
+			}
+			if err == nil && (got.User != 42 || got.Generation != 3 || !got.Issued.Equal(noon) || !got.Expires.Equal(expires)) {
+				t.Errorf("token %+v", got)
 			}
 		})
 	}
@@ -80,7 +83,7 @@ func TestTicket(t *testing.T) {
 // One kind of token is not the other, and nothing but our own signature counts.
 func TestForgeries(t *testing.T) {
 	k, other := NewKeys(), NewKeys()
-	access, _, err := k.Access(42, noon)
+	access, _, err := k.Access(42, 3, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +99,7 @@ func TestForgeries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, _, err := other.Access(42, noon)
+	foreign, _, err := other.Access(42, 3, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +108,8 @@ func TestForgeries(t *testing.T) {
 		"a ticket": ticket, "unsigned": unsigned, "signed with the public key as a secret": byPublicKey,
 		"signed by a stranger": foreign, "without signature": access[:cut+1], "nothing": "", "not a token": "a.b.c",
 	} {
-		if user, err := k.CheckAccess(forged, noon); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%s passes as access token of %d: %v", name, user, err)
+		if got, err := k.CheckAccess(forged, noon); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s passes as access token of %d: %v", name, got.User, err)
 		}
 	}
 	if _, err := k.CheckTicket(access, "s1", noon); !errors.Is(err, ErrInvalid) {
