@@ -1,10 +1,12 @@
 package netcore
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -30,6 +32,13 @@ type Config struct {
 	SoftOutbound int           // bytes; default 256 KiB
 	HardOutbound int           // bytes; default 1 MiB
 	Logger       *slog.Logger  // default: slog.Default()
+
+	// TLS has all connections speak TLS; nil: none does. To change certificates while the server runs, set
+	// GetConfigForClient or GetCertificate; they must not use the Conn that they are given.
+	TLS *tls.Config
+	// ProxyFrom are the addresses of proxies: connections from there have to begin with a PROXY header, of
+	// version 1 or 2, which names the client. Nobody else's is read.
+	ProxyFrom []netip.Prefix
 }
 
 // withDefaults fills in what is not set and checks that the whole makes sense.

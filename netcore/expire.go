@@ -7,7 +7,7 @@ import "time"
 func (l *loop) expired(s *session) {
 	switch {
 	case s.state == stateNew:
-		l.close(s, reasonLoginTimeout)
+		l.close(s, s.lateReason())
 	case s.state == stateClaiming:
 		l.close(s, reasonClaimTimeout)
 	case s.partialSince != 0 && l.now >= l.frameDeadline(s):

@@ -91,7 +91,7 @@ func nothing[T any](t testing.TB, ch <-chan T, what string) {
 // client is a bare socket.
 type client struct {
 	t    testing.TB
-	conn *net.TCPConn
+	conn net.Conn
 	in   *bufio.Reader
 }
 

@@ -1,6 +1,9 @@
 package netcore
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // Limits of one server. Those that a deployment may want to change are fields of Config, with these
 // defaults.
@@ -47,6 +50,9 @@ const (
 	reservationTime   = 30 * time.Second
 	reservationFrames = 64 // messages to everyone kept for a user who is about to connect
 
+	handshakeLimit = 2048      // TLS handshakes under way; one takes about 30 KB
+	handshakeBytes = 256 << 10 // that came for one handshake and that it has not read; certificates may be long
+
 	retrySoonMs = 1000 // retry-after of what is overloaded
 )
 
@@ -55,3 +61,6 @@ const (
 	sendRate, sendBurst         = 500, 1000
 	everyoneRate, everyoneBurst = 20, 100
 )
+
+// handshakeWorkers is how many TLS handshakes compute at a time: half of the cores stay for the loops.
+func handshakeWorkers() int { return max(1, runtime.NumCPU()/2) }

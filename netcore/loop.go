@@ -21,6 +21,7 @@ type loop struct {
 	index  int
 	bootCh chan<- error
 	moreCh chan struct{} // asks monitorRounds for another round
+	layers bool          // connections may have layers between gnet and the frames
 
 	// loop
 	now      int64 // ticks since Start
@@ -39,6 +40,8 @@ type loop struct {
 	texts    [][]byte   // scratch
 	view     frame.View // scratch
 	current  *session   // whose OnTraffic this is
+	plain    []byte     // scratch: a TLS record's plaintext; nil without TLS
+	records  []byte     // scratch: TLS records of one write
 
 	door     door
 	counters counters
@@ -50,6 +53,7 @@ type loop struct {
 
 func newLoop(s *Server, index int) *loop {
 	l := &loop{srv: s, index: index, moreCh: make(chan struct{}, 1), wheel: wheel.New[session](wheel.DefaultSlots)}
+	l.layers = s.cfg.isLayered()
 	l.door.limit, l.door.wake = doorLimit, l.execute
 	return l
 }
@@ -89,6 +93,9 @@ func (l *loop) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 	}
 	l.counters.conns.Add(1)
 	s := &session{conn: c, slot: l.takeSlot()}
+	if l.layers {
+		s.conn = l.addLayers(c)
+	}
 	l.sessions[s.slot] = s
 	c.SetContext(s)
 	l.wheel.Arm(s, l.clock()+l.srv.cfg.ticks(l.loginTimeout()))
@@ -128,7 +135,11 @@ func (l *loop) OnTraffic(c gnet.Conn) gnet.Action {
 	}
 	l.clock()
 	l.current = s
-	l.read(s)
+	if l.layers {
+		l.readLayers(s)
+	} else {
+		l.read(s)
+	}
 	l.flushAll()
 	l.current = nil
 	if s.state == stateClosing {
@@ -161,6 +172,9 @@ func (l *loop) forget(s *session) {
 	l.srv.conns.Add(-1)
 	l.wheel.Cancel(s)
 	l.parked -= int(s.parked)
+	if l.layers {
+		abortHandshake(s.conn)
+	}
 	l.sessions[s.slot] = nil
 	l.free = append(l.free, s.slot)
 	if s.epoch == 0 {

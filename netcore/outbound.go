@@ -45,8 +45,12 @@ func (l *loop) flush(s *session) {
 			l.boxes = append(l.boxes, o)
 		}
 	}
-	if s.state == stateClosing && s != l.current {
-		_ = s.conn.EventLoop().Close(s.conn)
+	switch {
+	case s.state != stateClosing:
+	case s != l.current:
+		hangUp(s)
+	case l.layers:
+		sayCloseNotify(s.conn) // gnet closes it when OnTraffic returns
 	}
 }
 
@@ -61,6 +65,11 @@ func (l *loop) write(s *session, b []byte) {
 	if _, err := s.conn.Write(b); err != nil || s.state == stateClosed {
 		return
 	}
+	l.checkOutbound(s)
+}
+
+// checkOutbound closes a connection for which too much waits.
+func (l *loop) checkOutbound(s *session) {
 	if s.conn.OutboundBuffered() > l.srv.cfg.HardOutbound && s.state != stateClosing {
 		s.reason, s.state = reasonSlowReader, stateClosing
 		l.markDirty(s)

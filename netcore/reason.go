@@ -35,6 +35,10 @@ const (
 	reasonDisabled                    // the account was disabled
 	reasonSlowReader                  // more waited than the hard limit
 	reasonStopping                    // the server stops
+	reasonBadTLS                      // the TLS handshake failed, or a record was not right
+	reasonTLSTimeout                  // the TLS handshake was not done in time
+	reasonTLSBusy                     // too many TLS handshakes are under way
+	reasonBadProxy                    // a proxy's connection did not begin with a PROXY header
 	reasonCount
 )
 
@@ -67,6 +71,10 @@ var reasons = [reasonCount]struct {
 	reasonDisabled:      {"account_disabled", cimpb.CodeAccountDisabled},
 	reasonSlowReader:    {"slow_reader", cimpb.CodeSlowReader},
 	reasonStopping:      {"stopping", cimpb.CodeStopping},
+	reasonBadTLS:        {"bad_tls", 0}, // who hears nothing yet cannot be told
+	reasonTLSTimeout:    {"tls_timeout", 0},
+	reasonTLSBusy:       {"tls_busy", 0},
+	reasonBadProxy:      {"bad_proxy", 0},
 }
 
 // String is the name that metrics use.

@@ -29,12 +29,15 @@ type Server struct {
 	acks     *lane[ackWork]
 	backlogs *lane[backlogWork]
 
-	wg sync.WaitGroup // engines and the clock
+	wg sync.WaitGroup // engines, the clock and TLS handshakes
+
+	handshakeSlots chan struct{} // holds a token for each TLS handshake that computes
 
 	// atomic
-	conns    atomic.Int64 // open connections
-	pending  atomic.Int64 // of those, not logged in
-	stopping atomic.Bool
+	conns      atomic.Int64 // open connections
+	pending    atomic.Int64 // of those, not logged in
+	handshakes atomic.Int64 // of TLS, under way
+	stopping   atomic.Bool
 }
 
 // New checks cfg; nothing runs yet.
@@ -43,7 +46,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, hub: newHub()}
+	s := &Server{cfg: cfg, hub: newHub(), handshakeSlots: make(chan struct{}, handshakeWorkers())}
 	for i := range cfg.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
 	}
