@@ -20,6 +20,13 @@ type Router interface {
 	// Register makes an account with the hash of its secret (zero: none) or returns the one that has the name.
 	// Errors: route.ErrInvalidName.
 	Register(ctx context.Context, name string, kind route.Kind, secret route.SecretHash) (a route.Account, created bool, err error)
+	// Authenticate finds the account of an id (0: not given), a name or both, if the secret is its own.
+	// Errors: route.ErrBadCredentials, route.ErrDisabled.
+	Authenticate(ctx context.Context, id int64, name, secret string) (route.Credentials, error)
+	// ReplaceSecret gives an account a new secret and ends its session. Errors: route.ErrUnknownUser.
+	ReplaceSecret(ctx context.Context, id int64) (secret string, err error)
+	// SetDisabled keeps an account from connecting, ending its session, or lets it again. Errors: route.ErrUnknownUser.
+	SetDisabled(ctx context.Context, id int64, disabled bool) error
 	// Account finds an account by id. Errors: route.ErrUnknownUser.
 	Account(ctx context.Context, id int64) (route.Account, error)
 	// AccountByName finds an account by name. Errors: route.ErrUnknownUser.
@@ -56,6 +63,8 @@ type API struct {
 	base      context.Context // of all requests; ends when Shutdown does
 	cancel    context.CancelFunc
 	conns     *connSet
+	registers *limiter // by client address
+	badLogins *limiter // by client address
 
 	mu      sync.Mutex
 	serving []*serving
@@ -71,6 +80,8 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{cfg: cfg, log: cfg.Logger, hosts: newHostSet(cfg.Hosts), conns: newConnSet()}
 	a.base, a.cancel = context.WithCancel(context.Background())
+	a.registers = newLimiter("register", cfg.Limits.Registers, limiterAddresses)
+	a.badLogins = newLimiter("login", cfg.Limits.BadLogins, limiterAddresses)
 	a.endpoints = index(a.routes())
 	a.server = a.newServer()
 	var err error

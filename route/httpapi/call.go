@@ -13,7 +13,11 @@ import (
 	"github.com/valyala/fasthttp"
 
 	cimpb "cim/proto"
+	"cim/route/auth"
 )
+
+// maxSegments is more than any path of the table has.
+const maxSegments = 8
 
 // call is one request on its way through the API. Bytes of http die with the handler: whatever is kept is
 // copied by decoding JSON or by conversion to string.
@@ -24,6 +28,8 @@ type call struct {
 	route string // path of the endpoint, for metrics and logs
 	style style
 	param string // what {id} matched
+	// caller is who calls, once authorize has said so.
+	caller auth.Caller
 }
 
 // handle is the server's handler.
@@ -55,10 +61,8 @@ func (c *call) find(path string) map[string]*endpoint {
 	c.style = styleV1
 	methods := c.api.endpoints[path]
 	if methods == nil {
-		if cut := strings.LastIndexByte(path, '/'); cut >= 0 && cut+1 < len(path) {
-			c.param, path = path[cut+1:], path[:cut+1]+"{id}"
-			methods = c.api.endpoints[path]
-		}
+		path, c.param = c.api.pattern(path)
+		methods = c.api.endpoints[path]
 	}
 	for _, e := range methods {
 		c.route, c.style = path, e.style
@@ -78,13 +82,30 @@ func (c *call) check(methods map[string]*endpoint, e *endpoint) *failure {
 		c.http.Response.Header.Set(fasthttp.HeaderAllow, allowed(methods))
 		return errMethod
 	}
-	if f := c.authorize(); f != nil {
+	if f := c.authorize(e); f != nil {
 		return f
 	}
 	if e.method == post {
 		return c.checkBody()
 	}
 	return nil
+}
+
+// pattern is the path in the table in which {id} stands for one segment of path, and that segment.
+func (a *API) pattern(path string) (pattern, param string) {
+	segments := strings.Split(path, "/")
+	if len(segments) > maxSegments {
+		return "", ""
+	}
+	for i := len(segments) - 1; i > 0; i-- {
+		segment := segments[i]
+		segments[i] = "{id}"
+		if pattern = strings.Join(segments, "/"); segment != "" && a.endpoints[pattern] != nil {
+			return pattern, segment
+		}
+		segments[i] = segment
+	}
+	return "", ""
 }
 
 func allowed(methods map[string]*endpoint) string {

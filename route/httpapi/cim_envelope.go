@@ -126,6 +126,7 @@ func (c *call) answerCIM(data any, err error, fallback cimCode) {
 
 // refuseCIM answers what never reached an endpoint; that is the only time that HTTP's status is not 200.
 func (c *call) refuseCIM(f *failure) {
+	c.api.metrics.refuse(f)
 	code := cimInvalid
 	switch f.code {
 	case cimpb.CodeNotAllowed:

@@ -8,12 +8,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Config says what an API stands on. Only Router is required.
+// Config says what an API stands on. Router is required, and one of AuthCIM and Auth.
 type Config struct {
 	Router Router
-	// AuthCIM lets anyone be anyone, as CIM does. Without it CIM's endpoints and /v1 answer 403: there are
-	// no tokens yet that could say who calls.
+	// AuthCIM lets anyone be anyone, as CIM does. Without it CIM's endpoints answer 403, Auth is required, and
+	// each endpoint asks for the caller that routes says.
 	AuthCIM bool
+	Auth    Authenticator
+	// ApplicationsRegister lets only applications make accounts. By default anyone may.
+	ApplicationsRegister bool
 	// Hosts are the names by which clients reach this service, besides localhost and IP addresses; a port
 	// in them is ignored. A request for another name is refused, because a page from the web can
 	// make any name of its own point here. "*" allows all: only behind a proxy that checks.
@@ -36,6 +39,9 @@ type Limits struct {
 	Handle time.Duration // of the work for a request; 10 s
 	Items  int           // of a list, in a request or on a page; 1,000
 	Conns  int           // open connections; 1,024
+	// Of one client address (of IPv6 one /64), a minute; twice as many at once. Applications are exempt.
+	Registers int // accounts; 30
+	BadLogins int // logins with a wrong secret, after which right ones wait too; 30
 }
 
 // MaxContentBytes bounds what a message carries: the client wire's frame limit of 64 KiB less
@@ -52,6 +58,9 @@ const (
 func (c *Config) complete() error {
 	if c.Router == nil {
 		return fmt.Errorf("%w: Router is missing", ErrConfig)
+	}
+	if !c.AuthCIM && c.Auth == nil {
+		return fmt.Errorf("%w: Auth is missing", ErrConfig)
 	}
 	if c.Metrics == nil && c.Registerer == nil {
 		r := prometheus.NewRegistry()
@@ -74,7 +83,7 @@ func (l *Limits) complete() error {
 		name  string
 		value *int
 		usual int
-	}{{"Body", &l.Body, 1 << 20}, {"Items", &l.Items, 1000}, {"Conns", &l.Conns, 1024}} {
+	}{{"Body", &l.Body, 1 << 20}, {"Items", &l.Items, 1000}, {"Conns", &l.Conns, 1024}, {"Registers", &l.Registers, 30}, {"BadLogins", &l.BadLogins, 30}} {
 		if err := usually(n.name, n.value, n.usual); err != nil {
 			return err
 		}

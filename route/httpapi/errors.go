@@ -8,6 +8,8 @@ import (
 
 	cimpb "cim/proto"
 	"cim/route"
+	"cim/route/auth"
+	"cim/route/token"
 )
 
 var (
@@ -23,6 +25,9 @@ type failure struct {
 	status  int    // 0: as answers has it for code
 	message string // for a person; empty: the sentence of code
 	cause   error  // for the log; may be nil
+	// retryAfter, in seconds, overrules what answers has for code.
+	retryAfter int
+	counter    string // its name among the refusals; empty: that of code
 }
 
 func (f *failure) Error() string {
@@ -52,6 +57,12 @@ func badRequest(format string, args ...any) error {
 	return &failure{code: cimpb.CodeBadRequest, message: fmt.Sprintf(format, args...)}
 }
 
+// refusals are the answers to callers who may not; they are counted by reason.
+var refusals = map[cimpb.Code]bool{
+	cimpb.CodeUnauthorized: true, cimpb.CodeTokenExpired: true, cimpb.CodeBadCredentials: true, cimpb.CodeNotAllowed: true,
+	cimpb.CodeAccountDisabled: true, cimpb.CodeNameTaken: true, cimpb.CodeRateLimited: true,
+}
+
 // answer is how a code travels over HTTP.
 type answer struct {
 	status     int
@@ -76,6 +87,12 @@ var answers = map[cimpb.Code]answer{
 	cimpb.CodeStoreUnavailable: {status: http.StatusServiceUnavailable, retryAfter: 1},
 	cimpb.CodeNoServer:         {status: http.StatusServiceUnavailable, retryAfter: 2},
 	cimpb.CodeDiskFull:         {status: http.StatusInsufficientStorage},
+	cimpb.CodeUnauthorized:     {status: http.StatusUnauthorized},
+	cimpb.CodeTokenExpired:     {status: http.StatusUnauthorized},
+	cimpb.CodeBadCredentials:   {status: http.StatusUnauthorized},
+	cimpb.CodeAccountDisabled:  {status: http.StatusForbidden},
+	cimpb.CodeNameTaken:        {status: http.StatusConflict},
+	cimpb.CodeRateLimited:      {status: http.StatusTooManyRequests, retryAfter: 1},
 	cimpb.CodeInternal:         {status: http.StatusInternalServerError},
 }
 
@@ -85,6 +102,10 @@ var sentinelCodes = []struct {
 	code    cimpb.Code
 	message string
 }{
+	{auth.ErrUnauthorized, cimpb.CodeUnauthorized, "The credential does not count: log in again, or send the application key as it stands in its file."},
+	{token.ErrExpired, cimpb.CodeTokenExpired, "The access token has expired; log in again."},
+	{route.ErrBadCredentials, cimpb.CodeBadCredentials, ""},
+	{route.ErrDisabled, cimpb.CodeAccountDisabled, ""},
 	{route.ErrUnknownUser, cimpb.CodeUnknownUser, ""},
 	{route.ErrNameMismatch, cimpb.CodeUnknownAccount, ""},
 	{route.ErrInvalidName, cimpb.CodeBadRequest, "The name does not do: " + route.ErrInvalidName.Error() + "."},

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,13 +34,18 @@ type fakeRouter struct {
 	mute    bool             // what is not stored reaches nobody, without a word
 	panics  bool             // OnlineCount panics
 	names   map[string]error // of Register
+
+	secrets    map[int64]route.SecretHash
+	generation map[int64]uint64 // what is above 1
 }
 
 func newFakeRouter() *fakeRouter {
 	return &fakeRouter{
-		accounts: []route.Account{{ID: 1, Name: "alice"}, {ID: 2, Name: "bob"}, {ID: 3, Name: "sensor", Kind: route.Device}},
-		online:   []int64{1, 2},
-		held:     map[int64]bool{}, inbox: map[int64]uint64{}, dedup: map[string]uint64{}, errTo: map[int64]error{},
+		secrets:    map[int64]route.SecretHash{1: route.HashSecret(aliceSecret), 2: route.HashSecret(bobSecret)},
+		generation: map[int64]uint64{},
+		accounts:   []route.Account{{ID: 1, Name: "alice"}, {ID: 2, Name: "bob"}, {ID: 3, Name: "sensor", Kind: route.Device}},
+		online:     []int64{1, 2},
+		held:       map[int64]bool{}, inbox: map[int64]uint64{}, dedup: map[string]uint64{}, errTo: map[int64]error{},
 		names: map[string]error{"bad;name": route.ErrInvalidName},
 	}
 }
@@ -58,7 +64,50 @@ func (f *fakeRouter) Register(_ context.Context, name string, kind route.Kind, s
 	}
 	a := route.Account{ID: int64(len(f.accounts) + 1), Name: name, Kind: kind}
 	f.accounts = append(f.accounts, a)
+	f.secrets[a.ID] = secret
 	return a, true, nil
+}
+
+// Secrets of the accounts that are there from the start; alice's is the one of openapi.yaml.
+const (
+	aliceSecret = "q0JpZ1NlY3JldE9mQWxpY2VfMDEyMzQ1Njc4OWFiY2Q"
+	bobSecret   = "bobs"
+)
+
+func (f *fakeRouter) Credentials(_ context.Context, id int64) (route.Credentials, error) {
+	a, err := f.find(func(a route.Account) bool { return a.ID == id })
+	return route.Credentials{Account: a, Secret: f.secrets[id], Generation: 1 + f.generation[id]}, err
+}
+
+func (f *fakeRouter) Authenticate(ctx context.Context, id int64, name, secret string) (route.Credentials, error) {
+	a, err := f.find(func(a route.Account) bool { return (id == 0 || a.ID == id) && (name == "" || a.Name == name) })
+	if err != nil && !errors.Is(err, route.ErrUnknownUser) {
+		return route.Credentials{}, err
+	}
+	if err != nil || !f.secrets[a.ID].Equal(route.HashSecret(secret)) {
+		return route.Credentials{}, route.ErrBadCredentials
+	}
+	if a.Disabled {
+		return route.Credentials{}, route.ErrDisabled
+	}
+	return f.Credentials(ctx, a.ID)
+}
+
+func (f *fakeRouter) ReplaceSecret(ctx context.Context, id int64) (string, error) {
+	if _, err := f.Account(ctx, id); err != nil {
+		return "", err
+	}
+	f.secrets[id] = route.HashSecret("another")
+	f.generation[id]++
+	return "another", nil
+}
+
+func (f *fakeRouter) SetDisabled(ctx context.Context, id int64, disabled bool) error {
+	if _, err := f.Account(ctx, id); err != nil {
+		return err
+	}
+	f.accounts[f.index(func(a route.Account) bool { return a.ID == id })].Disabled = disabled
+	return nil
 }
 
 func cmpErr(a, b error) error {

@@ -6,10 +6,12 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/valyala/fasthttp"
 	"google.golang.org/protobuf/proto"
 
 	cimpb "cim/proto"
 	"cim/route"
+	"cim/route/auth"
 )
 
 // checkedRouter fails the test when something invalid reaches routing.
@@ -55,7 +57,7 @@ func FuzzRequests(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		a := &API{cfg: Config{Router: checkedRouter{newFakeRouter(), t}}}
+		a := &API{cfg: Config{Router: checkedRouter{newFakeRouter(), t}, AuthCIM: true}}
 		if err := a.cfg.complete(); err != nil {
 			t.Fatal(err)
 		}
@@ -63,8 +65,8 @@ func FuzzRequests(f *testing.F) {
 		for _, err := range []error{
 			decoded(decodeLoose, body, a.cimRegister), decoded(decodeLoose, body, a.cimLogin), decoded(decodeLoose, body, a.cimOffLine),
 			decoded(decodeLoose, body, a.cimGroup), decoded(decodeLoose, body, a.cimP2P), decoded(decodeLoose, body, a.cimFetchOffline),
-			decoded(decodeLoose, body, a.cimSendMsg), decoded(decodeStrict, body, a.v1Register), decoded(decodeStrict, body, a.v1Login),
-			decoded(decodeStrict, body, a.v1Send),
+			decoded(decodeLoose, body, a.cimSendMsg), decoded(decodeStrict, body, called(a, a.v1Register)),
+			decoded(decodeStrict, body, called(a, a.v1Login)), decoded(decodeStrict, body, called(a, a.v1Send)),
 		} {
 			var known *cimRefusal
 			if err != nil && !errors.As(err, &known) && failureOf(err).code == cimpb.CodeInternal {
@@ -75,6 +77,14 @@ func FuzzRequests(f *testing.F) {
 			t.Error("the body was changed")
 		}
 	})
+}
+
+// called runs a handler of /v1 for an application.
+func called[In any](a *API, h func(*call, *In) (reply, error)) func(context.Context, *In) (reply, error) {
+	return func(ctx context.Context, in *In) (reply, error) {
+		c := &call{api: a, ctx: ctx, http: new(fasthttp.RequestCtx), caller: auth.Caller{Kind: auth.Application}}
+		return h(c, in)
+	}
 }
 
 func decoded[In, Out any](decode func([]byte, any) error, body []byte, h func(context.Context, *In) (Out, error)) error {

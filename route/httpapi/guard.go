@@ -19,20 +19,7 @@ var (
 	errNoPath      = &failure{code: cimpb.CodeUnsupported, message: "There is nothing at this path; /openapi.yaml lists what there is."}
 	errMethod      = &failure{code: cimpb.CodeUnsupported, status: http.StatusMethodNotAllowed, message: "This path does not take this method; see the Allow header."}
 	errContentType = &failure{code: cimpb.CodeBadRequest, status: http.StatusUnsupportedMediaType, message: "Send the body as application/json."}
-	errAuthCIM     = &failure{code: cimpb.CodeNotAllowed, message: "This server does not serve CIM's endpoints, which know no authentication; start it with --auth cim to have them."}
-	errAuthV1      = &failure{code: cimpb.CodeNotAllowed, message: "Calls need a token, and this server does not give out tokens yet; start it with --auth cim to allow calls without."}
 )
-
-// authorize asks whether this caller may call at all.
-func (c *call) authorize() *failure {
-	if c.style == styleOps || c.api.cfg.AuthCIM {
-		return nil
-	}
-	if c.style == styleCIM {
-		return errAuthCIM
-	}
-	return errAuthV1
-}
 
 // checkBody demands JSON, which a page of another origin cannot send without asking first (and no one
 // answers its question: fetch.spec.whatwg.org, "CORS-safelisted request-header").

@@ -132,20 +132,6 @@ func TestNoCORSHeaders(t *testing.T) {
 	}
 }
 
-func TestWithoutAuthCIM(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.AuthCIM = false })
-	f.expect(http.MethodPost, "/v1/accounts", `{"name":"x"}`, 403, v1Is("not_allowed", errAuthV1.message))
-	for _, e := range f.api.routes() {
-		want := map[style]int{styleCIM: 403, styleV1: 403, styleOps: 200}[e.style]
-		if got := f.do(e.method, strings.Replace(e.path, "{id}", "1", 1), ""); got.status != want {
-			t.Errorf("%s %s: %d, want %d", e.method, e.path, got.status, want)
-		}
-	}
-	if len(f.router.logouts)+len(f.router.pages)+len(f.router.sends) > 0 {
-		t.Error("a refused call reached routing")
-	}
-}
-
 func TestUnknownPathsAndMethods(t *testing.T) {
 	noPath := v1Is("unsupported", errNoPath.message)
 	tests := []struct {
@@ -158,6 +144,8 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		{"slash at the end", http.MethodGet, "/v1/online/", 404, "", noPath},
 		{"id of what has none", http.MethodGet, "/v1/login/5", 404, "", noPath},
 		{"two segments for an id", http.MethodGet, "/v1/accounts/5/6", 404, "", noPath},
+		{"more segments than any path has", http.MethodGet, "/v1/accounts/5/6/7/8/9/10/11/12", 404, "", noPath},
+		{"GET of an act", http.MethodGet, "/v1/accounts/5/secret", 405, "POST", v1Is("unsupported", errMethod.message)},
 		{"case matters", http.MethodGet, "/OnlineUser", 404, "", noPath},
 		{"GET of a POST", http.MethodGet, "/v1/messages", 405, "POST", v1Is("unsupported", errMethod.message)},
 		{"DELETE", http.MethodDelete, "/v1/accounts", 405, "GET, POST", v1Is("unsupported", errMethod.message)},
@@ -176,7 +164,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 }
 
 func TestAuthCIMRefusalNamesTheFlag(t *testing.T) {
-	f := newFixture(t, func(c *Config) { c.AuthCIM = false })
+	f := newTokenFixture(t)
 	f.expect(http.MethodPost, "/login", `{"userId":1,"userName":"alice"}`, 403,
 		`{"code":"4000","message":"This server does not serve CIM's endpoints, which know no authentication; start it with --auth cim to have them.","reqNo":null,"dataBody":null}`)
 }

@@ -32,6 +32,7 @@ type operation struct {
 		}
 	} `yaml:"requestBody"`
 	Responses map[string]any
+	Security  []map[string][]string
 }
 
 func readDocument(t *testing.T, text []byte) document {
@@ -85,17 +86,23 @@ func TestOpenAPIKnowsEachCode(t *testing.T) {
 
 // Each example of a request has to work.
 func TestOpenAPIExamplesWork(t *testing.T) {
-	f := newFixture(t)
+	cim, tokens := newFixture(t), newTokenFixture(t)
 	tried := 0
 	for path, methods := range readDocument(t, openAPIFile).Paths {
 		for method, op := range methods {
+			f, bearer := cim, ""
+			if slices.Contains(op.Tags, "v1") {
+				f, bearer = tokens.fixture, tokens.key
+			}
 			for name, example := range examples(op) {
 				f.fresh(t, nil)
 				body, err := json.Marshal(example)
 				if err != nil {
 					t.Fatal(err)
 				}
-				got := f.do(strings.ToUpper(method), withParameters(path, op), string(body))
+				req := f.request(strings.ToUpper(method), withParameters(path, op), string(body))
+				req.Header.Set("Authorization", "Bearer "+bearer)
+				got := f.send(req)
 				cimFailed := strings.HasPrefix(got.body, `{"code":`) && !strings.HasPrefix(got.body, `{"code":"9000"`)
 				if got.status >= 300 || cimFailed {
 					t.Errorf("%s %s, example %s: %d %s", method, path, name, got.status, got.body)
@@ -106,6 +113,27 @@ func TestOpenAPIExamplesWork(t *testing.T) {
 	}
 	if tried < 15 {
 		t.Errorf("only %d examples were found", tried)
+	}
+}
+
+// What the document says about credentials is what the table of routes asks for.
+func TestOpenAPISaysWhoMayCall(t *testing.T) {
+	who := map[access]string{
+		accessOpen: "", accessCIM: "", accessRegister: "nobody applicationKey", accessLogin: "nobody accessToken",
+		accessUser: "accessToken applicationKey", accessApplication: "applicationKey",
+	}
+	paths := readDocument(t, openAPIFile).Paths
+	for _, e := range newFixture(t).api.routes() {
+		var described []string
+		for _, way := range paths[e.path][strings.ToLower(e.method)].Security {
+			if len(way) == 0 {
+				described = append(described, "nobody")
+			}
+			described = slices.AppendSeq(described, maps.Keys(way))
+		}
+		if got := strings.Join(described, " "); got != who[e.access] {
+			t.Errorf("%s %s is described for %q, served for %q", e.method, e.path, got, who[e.access])
+		}
 	}
 }
 
@@ -120,7 +148,7 @@ func examples(op operation) map[string]any {
 		}
 	}
 	if len(all) == 0 {
-		all["without body"] = nil
+		all["without body"] = struct{}{}
 	}
 	return all
 }

@@ -71,11 +71,12 @@ func TestConfig(t *testing.T) {
 		name string
 		cfg  Config
 	}{
-		{"no router", Config{}},
-		{"gatherer without registerer", Config{Router: newFakeRouter(), Metrics: registry}},
-		{"registerer without gatherer", Config{Router: newFakeRouter(), Registerer: registry}},
-		{"negative size", Config{Router: newFakeRouter(), Limits: Limits{Body: -1}}},
-		{"negative time", Config{Router: newFakeRouter(), Limits: Limits{Idle: -1}}},
+		{"no router", Config{AuthCIM: true}},
+		{"nobody to ask who calls", Config{Router: newFakeRouter()}},
+		{"gatherer without registerer", Config{Router: newFakeRouter(), AuthCIM: true, Metrics: registry}},
+		{"registerer without gatherer", Config{Router: newFakeRouter(), AuthCIM: true, Registerer: registry}},
+		{"negative size", Config{Router: newFakeRouter(), AuthCIM: true, Limits: Limits{Body: -1}}},
+		{"negative time", Config{Router: newFakeRouter(), AuthCIM: true, Limits: Limits{Idle: -1}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -88,7 +89,7 @@ func TestConfig(t *testing.T) {
 
 func TestTwoAPIsDoNotShareARegistry(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	cfg := Config{Router: newFakeRouter(), Metrics: registry, Registerer: registry}
+	cfg := Config{Router: newFakeRouter(), AuthCIM: true, Metrics: registry, Registerer: registry}
 	if _, err := New(cfg); err != nil {
 		t.Fatal(err)
 	}

@@ -10,17 +10,20 @@ type style uint8
 const (
 	styleV1  style = iota // {"error":{...}} and an HTTP status that says it too
 	styleCIM              // CIM's envelope
-	styleOps              // for operators and machines: open without authentication
+	styleOps              // for operators and machines
 )
 
 // endpoint is one method of one path.
 type endpoint struct {
 	method string
-	path   string // {id} at the end matches one segment
+	path   string // {id} matches one segment
 	style  style
 	serve  func(*call)
 	// anyHost: load balancers probe by whatever name they know, and there is nothing to steal.
 	anyHost bool
+	access  access
+	// tokenOnly is what makes no sense with Config.AuthCIM.
+	tokenOnly bool
 }
 
 const (
@@ -31,28 +34,31 @@ const (
 // routes is the whole table. openapi.yaml describes each line of it.
 func (a *API) routes() []*endpoint {
 	return []*endpoint{
-		{method: post, path: "/registerAccount", style: styleCIM, serve: cimPost(a, cimFallback, a.cimRegister)},
-		{method: post, path: "/login", style: styleCIM, serve: cimPost(a, cimFallback, a.cimLogin)},
-		{method: post, path: "/offLine", style: styleCIM, serve: cimPost(a, cimFallback, a.cimOffLine)},
-		{method: get, path: "/onlineUser", style: styleCIM, serve: a.cimOnlineUser},
-		{method: post, path: "/onlineUser", style: styleCIM, serve: a.cimOnlineUser},
-		{method: post, path: "/groupRoute", style: styleCIM, serve: cimPost(a, cimFallback, a.cimGroup)},
-		{method: post, path: "/p2pRoute", style: styleCIM, serve: cimPost(a, cimStoreError, a.cimP2P)},
-		{method: post, path: "/fetchOfflineMsgs", style: styleCIM, serve: cimPost(a, cimFetchError, a.cimFetchOffline)},
-		{method: post, path: "/sendMsg", style: styleCIM, serve: cimPost(a, cimFallback, a.cimSendMsg)},
+		{method: post, path: "/registerAccount", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimRegister)},
+		{method: post, path: "/login", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimLogin)},
+		{method: post, path: "/offLine", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimOffLine)},
+		{method: get, path: "/onlineUser", style: styleCIM, access: accessCIM, serve: a.cimOnlineUser},
+		{method: post, path: "/onlineUser", style: styleCIM, access: accessCIM, serve: a.cimOnlineUser},
+		{method: post, path: "/groupRoute", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimGroup)},
+		{method: post, path: "/p2pRoute", style: styleCIM, access: accessCIM, serve: cimPost(a, cimStoreError, a.cimP2P)},
+		{method: post, path: "/fetchOfflineMsgs", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFetchError, a.cimFetchOffline)},
+		{method: post, path: "/sendMsg", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimSendMsg)},
 
-		{method: post, path: "/v1/accounts", serve: v1Post(a, a.v1Register)},
-		{method: get, path: "/v1/accounts", serve: v1Get(a, a.v1FindAccounts)},
-		{method: get, path: "/v1/accounts/{id}", serve: v1Get(a, a.v1Account)},
-		{method: post, path: "/v1/login", serve: v1Post(a, a.v1Login)},
-		{method: get, path: "/v1/online", serve: v1Get(a, a.v1Online)},
-		{method: get, path: "/v1/online/count", serve: v1Get(a, a.v1OnlineCount)},
-		{method: post, path: "/v1/messages", serve: v1Post(a, a.v1Send)},
+		{method: post, path: "/v1/accounts", access: accessRegister, serve: v1Post(a, a.v1Register)},
+		{method: get, path: "/v1/accounts", access: accessUser, serve: v1Get(a, a.v1FindAccounts)},
+		{method: get, path: "/v1/accounts/{id}", access: accessUser, serve: v1Get(a, a.v1Account)},
+		{method: post, path: "/v1/accounts/{id}/secret", access: accessUser, tokenOnly: true, serve: v1Act(a, a.v1ReplaceSecret)},
+		{method: post, path: "/v1/accounts/{id}/disable", access: accessApplication, tokenOnly: true, serve: v1Act(a, a.v1SetDisabled(true))},
+		{method: post, path: "/v1/accounts/{id}/enable", access: accessApplication, tokenOnly: true, serve: v1Act(a, a.v1SetDisabled(false))},
+		{method: post, path: "/v1/login", access: accessLogin, serve: v1Post(a, a.v1Login)},
+		{method: get, path: "/v1/online", access: accessUser, serve: v1Get(a, a.v1Online)},
+		{method: get, path: "/v1/online/count", access: accessUser, serve: v1Get(a, a.v1OnlineCount)},
+		{method: post, path: "/v1/messages", access: accessUser, serve: v1Post(a, a.v1Send)},
 
 		{method: get, path: "/openapi.yaml", style: styleOps, serve: a.openAPI},
 		{method: get, path: "/healthz", style: styleOps, serve: a.healthz, anyHost: true},
 		{method: get, path: "/readyz", style: styleOps, serve: a.readyz, anyHost: true},
-		{method: get, path: "/metrics", style: styleOps, serve: a.metricsHandler()},
+		{method: get, path: "/metrics", style: styleOps, access: accessApplication, serve: a.metricsHandler()},
 	}
 }
 

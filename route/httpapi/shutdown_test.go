@@ -169,7 +169,7 @@ func (r *slowRouter) OnlineCount(context.Context) (int, error) {
 }
 
 func TestServeAfterShutdown(t *testing.T) {
-	api, err := New(Config{Router: newFakeRouter()})
+	api, err := New(Config{Router: newFakeRouter(), AuthCIM: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -30,14 +29,26 @@ type v1ErrorBody struct {
 }
 
 // v1Post reads the body into In for h, refusing fields that In does not have.
-func v1Post[In any](a *API, h func(context.Context, *In) (reply, error)) func(*call) {
+func v1Post[In any](a *API, h func(*call, *In) (reply, error)) func(*call) {
 	return func(c *call) {
 		in := new(In)
 		if err := decodeStrict(c.http.PostBody(), in); err != nil {
 			c.refuseV1(failureOf(err))
 			return
 		}
-		c.answerV1(h(c.ctx, in))
+		c.answerV1(h(c, in))
+	}
+}
+
+// v1Act is a POST that says all in its path; a body may be missing.
+func v1Act(a *API, h func(*call) (reply, error)) func(*call) {
+	whole := v1Post(a, func(c *call, _ *struct{}) (reply, error) { return h(c) })
+	return func(c *call) {
+		if len(c.http.PostBody()) == 0 {
+			c.answerV1(h(c))
+			return
+		}
+		whole(c)
 	}
 }
 
@@ -55,8 +66,16 @@ func (c *call) answerV1(r reply, err error) {
 }
 
 func (c *call) refuseV1(f *failure) {
-	if s := answers[f.code].retryAfter; s != 0 {
+	c.api.metrics.refuse(f)
+	s := f.retryAfter
+	if s == 0 {
+		s = answers[f.code].retryAfter
+	}
+	if s != 0 {
 		c.http.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(s))
+	}
+	if f.httpStatus() == http.StatusUnauthorized {
+		c.http.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, "Bearer")
 	}
 	c.writeJSON(f.httpStatus(), v1Error{v1ErrorBody{Code: f.code.String(), Message: f.sentence()}})
 }
@@ -101,5 +120,5 @@ func checkID(field string, id int64) error {
 // about says which part of a request an error is about.
 func about(part string, err error) error {
 	f := failureOf(err)
-	return &failure{code: f.code, status: f.status, message: fmt.Sprintf("%s: %s", part, f.sentence()), cause: err}
+	return &failure{code: f.code, status: f.status, retryAfter: f.retryAfter, counter: f.counter, message: fmt.Sprintf("%s: %s", part, f.sentence()), cause: err}
 }

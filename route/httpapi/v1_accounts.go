@@ -4,17 +4,22 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
+	cimpb "cim/proto"
 	"cim/route"
+	"cim/route/auth"
 )
 
 type v1Account struct {
 	UserID int64  `json:"user_id"`
 	Name   string `json:"name"`
 	Kind   string `json:"kind"`
+	// Of a bulk call, whether this call made the account.
+	Created *bool `json:"created,omitempty"`
+	// Secret is said once, to who made the account.
+	Secret string `json:"secret,omitempty"`
 }
 
 type v1Accounts struct {
@@ -56,30 +61,62 @@ type v1RegisterRequest struct {
 	Accounts []v1NewAccount `json:"accounts"`
 }
 
-// v1Register is idempotent by name, alone and in bulk: after a failure, the same call can be made again.
-func (a *API) v1Register(ctx context.Context, in *v1RegisterRequest) (reply, error) {
+// v1Register makes accounts. In bulk, and for an application, it is idempotent by name: after a failure, the same
+// call can be made again. To others, a name that exists is taken.
+func (a *API) v1Register(c *call, in *v1RegisterRequest) (reply, error) {
+	application := c.caller.Kind == auth.Application
 	if in.Accounts != nil {
-		return a.registerAll(ctx, in)
+		if !application {
+			return reply{}, c.notApplication()
+		}
+		return a.registerAll(c.ctx, in)
 	}
-	acc, created, err := a.registerOne(ctx, v1NewAccount{in.Name, in.Kind})
-	if err != nil {
+	if !application {
+		if f := a.registers.take(source(c.http), 1, a.cfg.Now()); f != nil {
+			return reply{}, f
+		}
+	}
+	acc, created, err := a.registerOne(c.ctx, v1NewAccount{in.Name, in.Kind})
+	switch {
+	case err != nil:
 		return reply{}, err
+	case created:
+		return reply{http.StatusCreated, acc}, nil
+	case !application:
+		return reply{}, &failure{code: cimpb.CodeNameTaken}
 	}
-	if created {
-		return reply{http.StatusCreated, accountOf(acc)}, nil
-	}
-	return ok(accountOf(acc)), nil
+	return ok(acc), nil
 }
 
-func (a *API) registerOne(ctx context.Context, n v1NewAccount) (route.Account, bool, error) {
+// notApplication refuses what needs an application's key.
+func (c *call) notApplication() error {
+	if c.caller.Kind == auth.Anonymous {
+		return &failure{code: cimpb.CodeUnauthorized, message: errApplication.message}
+	}
+	return errApplication
+}
+
+// registerOne gives a new account a secret, unless nobody would ask for it.
+func (a *API) registerOne(ctx context.Context, n v1NewAccount) (v1Account, bool, error) {
 	if n.Name == "" {
-		return route.Account{}, false, badRequest(`"name" is missing.`)
+		return v1Account{}, false, badRequest(`"name" is missing.`)
 	}
 	kind, err := n.kind()
 	if err != nil {
-		return route.Account{}, false, err
+		return v1Account{}, false, err
 	}
-	return a.cfg.Router.Register(ctx, n.Name, kind, route.SecretHash{})
+	var secret string
+	var hash route.SecretHash
+	if !a.cfg.AuthCIM {
+		secret = route.NewSecret()
+		hash = route.HashSecret(secret)
+	}
+	acc, created, err := a.cfg.Router.Register(ctx, n.Name, kind, hash)
+	out := accountOf(acc)
+	if created {
+		out.Secret = secret
+	}
+	return out, created, err
 }
 
 // registerAll makes accounts side by side, because a store syncs those that wait together at once. The
@@ -91,22 +128,27 @@ func (a *API) registerAll(ctx context.Context, in *v1RegisterRequest) (reply, er
 	case len(in.Accounts) == 0 || len(in.Accounts) > a.cfg.Limits.Items:
 		return reply{}, badRequest(`"accounts" has to hold 1 to %d accounts.`, a.cfg.Limits.Items)
 	}
-	found := make([]route.Account, len(in.Accounts))
+	made := make([]v1Account, len(in.Accounts))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(bulkRegisters)
 	for i, n := range in.Accounts {
 		g.Go(func() (err error) {
 			defer recovered(&err)
-			if found[i], _, err = a.registerOne(ctx, n); err != nil {
+			acc, created, err := a.registerOne(ctx, n)
+			if err != nil {
 				return about(fmt.Sprintf("accounts[%d]", i), err)
 			}
+			if !a.cfg.AuthCIM {
+				acc.Created = &created
+			}
+			made[i] = acc
 			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return reply{}, err
 	}
-	return ok(accountsOf(found)), nil
+	return ok(v1Accounts{Accounts: made}), nil
 }
 
 // recovered turns a panic of a goroutine, which would end the process, into its error.
@@ -118,11 +160,8 @@ func recovered(err *error) {
 
 // v1Account finds one account by its id.
 func (a *API) v1Account(c *call) (reply, error) {
-	id, err := strconv.ParseInt(c.param, 10, 64)
+	id, err := c.id()
 	if err != nil {
-		return reply{}, badRequest("The path has to end in a user's id, which is a number.")
-	}
-	if err := checkID("id", id); err != nil {
 		return reply{}, err
 	}
 	acc, err := a.cfg.Router.Account(c.ctx, id)

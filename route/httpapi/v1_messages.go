@@ -1,14 +1,13 @@
 package httpapi
 
 import (
-	"context"
-
 	cimpb "cim/proto"
 	"cim/route"
+	"cim/route/auth"
 )
 
 type v1SendRequest struct {
-	From        *int64   `json:"from"` // nil: an application
+	From        *int64   `json:"from"` // nil: the caller
 	To          *int64   `json:"to"`
 	Users       []int64  `json:"users"`
 	Everyone    bool     `json:"everyone"`
@@ -37,7 +36,7 @@ type v1Reached struct {
 }
 
 // v1Send delivers one message. A receiver who cannot have it is a result, not a failure of the others.
-func (a *API) v1Send(ctx context.Context, in *v1SendRequest) (reply, error) {
+func (a *API) v1Send(c *call, in *v1SendRequest) (reply, error) {
 	m, err := in.message(a.cfg.Limits.Items)
 	if err != nil {
 		return reply{}, err
@@ -46,10 +45,10 @@ func (a *API) v1Send(ctx context.Context, in *v1SendRequest) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := a.v1Sender(ctx, in.From, &m); err != nil {
+	if err := a.v1Sender(c, in.From, &m); err != nil {
 		return reply{}, err
 	}
-	out, err := a.deliver(ctx, m, sends)
+	out, err := a.deliver(c.ctx, m, sends)
 	if err != nil {
 		return reply{}, err
 	}
@@ -59,14 +58,24 @@ func (a *API) v1Send(ctx context.Context, in *v1SendRequest) (reply, error) {
 	return ok(v1SendAnswer{Results: a.results(sends, out)}), nil
 }
 
-func (a *API) v1Sender(ctx context.Context, from *int64, m *route.Message) error {
+// v1Sender fills in who sends: a user sends as itself, an application as itself or any user.
+func (a *API) v1Sender(c *call, from *int64, m *route.Message) error {
+	if from != nil {
+		if err := checkID("from", *from); err != nil {
+			return err
+		}
+		if err := c.asUser(*from); err != nil {
+			return err
+		}
+	}
+	if c.caller.Kind == auth.User {
+		m.From, m.FromName = c.caller.Account.ID, c.caller.Account.Name
+		return nil
+	}
 	if from == nil {
 		return nil
 	}
-	if err := checkID("from", *from); err != nil {
-		return err
-	}
-	acc, err := a.cfg.Router.Account(ctx, *from)
+	acc, err := a.cfg.Router.Account(c.ctx, *from)
 	if err != nil {
 		return about(`"from"`, err)
 	}

@@ -66,7 +66,7 @@ func TestV1Accounts(t *testing.T) {
 
 		{"by id", http.MethodGet, path + "/2", "", nil, 200, `{"user_id":2,"name":"bob","kind":"user"}`},
 		{"by unknown id", http.MethodGet, path + "/99", "", nil, 404, v1NoUser},
-		{"by a word", http.MethodGet, path + "/bob", "", nil, 400, v1Bad("The path has to end in a user's id, which is a number.")},
+		{"by a word", http.MethodGet, path + "/bob", "", nil, 400, v1Bad("The path has to hold a user's id, which is a number.")},
 		{"by zero", http.MethodGet, path + "/0", "", nil, 400, v1Bad(`\"id\" has to be between 1 and 9007199254740991.`)},
 		{"by name", http.MethodGet, path + "?name=bob", "", nil, 200, `{"user_id":2,"name":"bob","kind":"user"}`},
 		{"by escaped name", http.MethodGet, path + "?name=b%6fb", "", nil, 200, `{"user_id":2,"name":"bob","kind":"user"}`},
