@@ -136,6 +136,12 @@ func (c *stubConn) Peek(int) ([]byte, error)  { return c.in, nil }
 func (c *stubConn) RemoteAddr() net.Addr      { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 func (c *stubConn) Fd() int                   { return -1 }
 
+func (c *stubConn) Read(p []byte) (int, error) {
+	n := copy(p, c.in)
+	c.in = append(c.in[:0], c.in[n:]...)
+	return n, nil
+}
+
 func (c *stubConn) Discard(n int) (int, error) {
 	c.in = append(c.in[:0], c.in[n:]...)
 	return n, nil

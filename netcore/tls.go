@@ -25,6 +25,7 @@ type tlsConn struct {
 	early     []byte     // records that the handshake did not need
 	unread    int        // bytes of the current record that crypto/tls has not read
 	plain     []byte     // what the loop has not taken
+	settled   bool       // crypto/tls holds no record and no large buffer
 }
 
 func newTLSConn(l *loop, below gnet.Conn) *tlsConn {
@@ -99,7 +100,7 @@ func (l *loop) decrypt(s *session, t *tlsConn) {
 		l.plain = make([]byte, maxPlaintext)
 	}
 	for s.state < stateClosing {
-		n, err := t.tls.Read(l.plain)
+		n, err := t.readRecord(l.plain)
 		if n > 0 {
 			t.take(l.plain[:n])
 			l.read(s)
@@ -110,6 +111,22 @@ func (l *loop) decrypt(s *session, t *tlsConn) {
 			return
 		}
 	}
+}
+
+// readRecord returns the plaintext of a record. It asks crypto/tls in vain only when that does some good.
+func (t *tlsConn) readRecord(b []byte) (n int, err error) {
+	if _, whole := t.wholeRecord(); t.settled && !whole {
+		return 0, errWouldBlock
+	}
+	n, err = t.tls.Read(b)
+	switch {
+	case errors.Is(err, errWouldBlock):
+		t.settled = true
+		trimTLS(t.tls)
+	case n > trimAbove/2:
+		t.settled = false // its buffer has grown
+	}
+	return n, err
 }
 
 // take shows the loop a record's plaintext. It stands in the loop's scratch, unless the frame before it is

@@ -1,14 +1,17 @@
 package netcore
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"cim/netcore/frame"
 	cimpb "cim/proto"
@@ -319,5 +322,50 @@ func TestWouldBlockIsNotSticky(t *testing.T) {
 	var err net.Error
 	if !errors.As(error(errWouldBlock), &err) || !err.Timeout() || !errWouldBlock.(interface{ Temporary() bool }).Temporary() {
 		t.Error("not temporary")
+	}
+}
+
+// TestTLSBuffersAreFound fails when crypto/tls has moved what trimTLS drops.
+func TestTLSBuffersAreFound(t *testing.T) {
+	if len(tlsBuffers) != 2 {
+		t.Errorf("found %d of the buffers in tls.Conn", len(tlsBuffers))
+	}
+	ca := newAuthority(t)
+	r := newRig(t, newFakeBackend(), withTLS(ca.server()))
+	c, peer, secured := r.joinTLS(ca, tls.VersionTLS13)
+	secured.send(sendFrame(2, 1, strings.Repeat("x", 50_000)))
+	for piece := range slices.Chunk(peer.taken(), 1400) {
+		r.feed(c, piece)
+	}
+	if c.closed || r.parked != 0 {
+		t.Fatalf("closed %t, %d bytes parked", c.closed, r.parked)
+	}
+	k := c.session().conn.(*tlsConn)
+	for _, offset := range tlsBuffers {
+		if got := (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(k.tls), offset)).Cap(); got > trimAbove {
+			t.Errorf("an idle connection keeps %d bytes", got)
+		}
+	}
+}
+
+// TestTLSSessionSaysAnything has what a session may say come as records, cut anywhere.
+func TestTLSSessionSaysAnything(t *testing.T) {
+	ca := newAuthority(t)
+	for name, version := range versions {
+		for _, piece := range []int{1, 7, 100, 1 << 20} {
+			r := newRig(t, newFakeBackend(), withTLS(ca.server()))
+			c, peer, secured := r.joinTLS(ca, version)
+			for part := range slices.Chunk(stream(), 11) {
+				secured.send(part)
+			}
+			for part := range slices.Chunk(peer.taken(), piece) {
+				r.feed(c, part)
+				checkLoop(t, r)
+			}
+			if c.closed || r.parked != 0 || c.session().partialSince != 0 {
+				t.Errorf("%s, %d bytes at a time: closed %t, %d parked", name, piece, c.closed, r.parked)
+			}
+			_ = r.events.Close(c)
+		}
 	}
 }

@@ -117,3 +117,48 @@ func (b byteByByte) Read(p []byte) (int, error) { return b.Conn.Read(p[:min(1, l
 
 // versions are those that a server speaks.
 var versions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
+
+// stubPeer is the client's end of a stub. Its Read plays gnet until there is an answer.
+type stubPeer struct {
+	net.Conn
+	r    *rig
+	c    *stubConn
+	said []byte
+}
+
+func (p *stubPeer) Write(b []byte) (int, error) {
+	p.said = append(p.said, b...)
+	return len(b), nil
+}
+
+func (p *stubPeer) Read(b []byte) (int, error) {
+	p.r.feed(p.c, p.taken())
+	p.r.until("an answer", func() bool { return len(p.c.out) > 0 })
+	n := copy(b, p.c.out)
+	p.c.out = p.c.out[n:]
+	return n, nil
+}
+
+// taken is what was written since.
+func (p *stubPeer) taken() []byte {
+	said := p.said
+	p.said = nil
+	return said
+}
+
+// joinTLS has a stub shake hands and log in. What is written to the client goes into records by peer.
+func (r *rig) joinTLS(ca *authority, version uint16) (c *stubConn, peer *stubPeer, secured *client) {
+	r.t.Helper()
+	c = r.open()
+	peer = &stubPeer{r: r, c: c}
+	conn := tls.Client(peer, ca.client(version))
+	if err := conn.Handshake(); err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := conn.Write(plainHello(1)); err != nil {
+		r.t.Fatal(err)
+	}
+	r.feed(c, peer.taken())
+	r.until("the login", func() bool { return c.session().state == stateOpen })
+	return c, peer, &client{r.t, conn, bufio.NewReader(conn)}
+}
