@@ -28,6 +28,8 @@ type cli struct {
 
 	Up      upCmd      `cmd:"" help:"Run everything in one process: IM server, route and embedded store."`
 	Chat    chatCmd    `cmd:"" help:"Chat in the terminal, or by lines on stdin and stdout."`
+	Push    pushCmd    `cmd:"" help:"Send a message from a script or a back end."`
+	Account accountCmd `cmd:"" help:"Make accounts, replace their secrets, disable them."`
 	Bench   benchCmd   `cmd:"" help:"Load a server with many connections."`
 	Doctor  doctorCmd  `cmd:"" help:"Say how many connections this machine holds, and what to set for more."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"cim/client"
+	cimpb "cim/proto"
+)
+
+const (
+	itemsACall  = 1000                   // accounts or receivers in one request, as a route takes them
+	callTries   = 5                      // of one request
+	callPause   = 200 * time.Millisecond // before the second try; it doubles
+	callPatient = 30 * time.Second       // no longer is waited for what Retry-After asks
+	callTimeout = 30 * time.Second       // of one try
+	maxReply    = 4 << 20                // bytes of an answer
+	maxKeyFile  = 4 << 10                // bytes; a key has 48
+)
+
+// applicationFlags say which route to call, and as whom.
+type applicationFlags struct {
+	Route   string `help:"Base URL of a route." default:"http://127.0.0.1:8083"`
+	KeyFile string `name:"key-file" help:"File with the application key: application.key in the data folder of the route. Routes with --auth cim need none." placeholder:"FILE" type:"path"`
+}
+
+func (f *applicationFlags) check() error {
+	u, err := url.Parse(f.Route)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("--route %q is not a URL: write it as http://127.0.0.1:8083", f.Route)
+	}
+	return nil
+}
+
+// open reads the key.
+func (f *applicationFlags) open() (*application, error) {
+	key, err := readKeyFile(f.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return &application{
+		base: strings.TrimRight(f.Route, "/"), key: key, pause: waitAWhile, http: &http.Client{Timeout: callTimeout},
+	}, nil
+}
+
+// readKeyFile takes an application key from a file; no file is no key.
+func readKeyFile(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("--key-file: %w", err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	if err != nil {
+		return "", fmt.Errorf("--key-file: %w", err)
+	}
+	key := strings.TrimSpace(string(raw))
+	if key == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("--key-file %s holds no application key", path)
+	}
+	return key, nil
+}
+
+// application calls /v1 of a route as a back end does.
+type application struct {
+	base, key string
+	http      *http.Client
+	pause     func(context.Context, time.Duration) error // between tries
+}
+
+func waitAWhile(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// repeating says whether a request may be sent again when its answer was lost.
+type repeating bool
+
+const (
+	onceOnly repeating = false
+	asOften  repeating = true // doing it twice is doing it once
+)
+
+// errNoAnswer: the request was sent, and what became of it is not known.
+var errNoAnswer = errors.New("no answer came")
+
+// post makes one request and tries again while the route cannot be reached or is busy.
+// Errors: *client.StatusError; client.ErrUnreachable; errNoAnswer.
+func (a *application) post(ctx context.Context, path string, in, out any, r repeating) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return a.try(ctx, r, func() error { return a.once(ctx, http.MethodPost, path, body, out) })
+}
+
+func (a *application) get(ctx context.Context, path string, out any) error {
+	return a.try(ctx, asOften, func() error { return a.once(ctx, http.MethodGet, path, nil, out) })
+}
+
+func (a *application) try(ctx context.Context, r repeating, call func() error) error {
+	for n := 1; ; n++ {
+		err := call()
+		if err == nil || n == callTries || ctx.Err() != nil || !worthAnother(err, r) {
+			return err
+		}
+		if a.pause(ctx, pauseAfter(n, err)) != nil {
+			return err
+		}
+	}
+}
+
+func worthAnother(err error, r repeating) bool {
+	if e, ok := errors.AsType[*client.StatusError](err); ok {
+		return e.HTTPStatus == http.StatusServiceUnavailable || e.HTTPStatus == http.StatusTooManyRequests
+	}
+	return errors.Is(err, client.ErrUnreachable) || bool(r) && errors.Is(err, errNoAnswer)
+}
+
+// pauseAfter is what the route asked for, or a random part of a time that doubles; the jitter keeps scripts
+// apart that were refused together.
+func pauseAfter(n int, err error) time.Duration {
+	d := callPause << (n - 1)
+	if e, ok := errors.AsType[*client.StatusError](err); ok && e.RetryAfter > 0 {
+		return min(e.RetryAfter, callPatient) + rand.N(d)
+	}
+	return d/2 + rand.N(d/2)
+}
+
+// once makes one try.
+func (a *application) once(ctx context.Context, method, path string, body []byte, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if a.key != "" {
+		req.Header.Set("Authorization", "Bearer "+a.key)
+	}
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return a.failed(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		return fmt.Errorf("%w from %s (%w)", errNoAnswer, a.base, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return a.refused(resp, raw)
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fmt.Errorf("%s does not answer as a route; check --route: %w", a.base+path, err)
+	}
+	return nil
+}
+
+// failed tells a request that did not leave from one that may have arrived.
+func (a *application) failed(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+		return fmt.Errorf("cannot reach %s: start one with `cim up`, or say where it is with --route (%w: %w)", a.base, client.ErrUnreachable, err)
+	}
+	return fmt.Errorf("%w from %s (%w)", errNoAnswer, a.base, err)
+}
+
+// refused reads the error envelope of /v1, or does without: a proxy answers with pages of its own.
+func (a *application) refused(resp *http.Response, raw []byte) error {
+	var body struct {
+		Error struct{ Code, Message string }
+	}
+	_ = json.Unmarshal(raw, &body)
+	e := &client.StatusError{HTTPStatus: resp.StatusCode, Text: body.Error.Message}
+	e.Code, _ = cimpb.ParseCode(body.Error.Code)
+	if s, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 31); err == nil {
+		e.RetryAfter = time.Duration(s) * time.Second
+	}
+	switch {
+	case e.Code == cimpb.CodeUnauthorized && a.key == "":
+		e.Text = "This route asks for an application key: give the file that holds it with --key-file."
+	case e.Code == cimpb.CodeUnauthorized:
+		e.Text = "The route does not know this application key: give the file of its own with --key-file."
+	case e.Text == "":
+		e.Text = fmt.Sprintf("%s answered HTTP %d", a.base, resp.StatusCode)
+	}
+	return e
+}
+
+// account finds who is meant by an id or a name. Errors: StatusError with CodeUnknownUser.
+func (a *application) account(ctx context.Context, who string) (int64, error) {
+	if id, ok := accountID(who); ok {
+		return id, nil
+	}
+	var found struct {
+		UserID int64 `json:"user_id"`
+	}
+	err := a.get(ctx, "/v1/accounts?"+url.Values{"name": {who}}.Encode(), &found)
+	return found.UserID, err
+}
