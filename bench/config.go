@@ -24,6 +24,7 @@ const (
 // IdleConfig is what an Idle run needs to know. DefaultIdle is complete but for Route.
 type IdleConfig struct {
 	Route       string        // base URL of a route
+	Key         string        // of an application, to make accounts; empty: the route asks for none
 	Connections int           // to hold
 	Heartbeat   time.Duration // to ask for
 	For         time.Duration // from when all are connected

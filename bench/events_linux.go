@@ -37,7 +37,7 @@ func (s *swarm) start(r *loginResult) {
 
 func (s *swarm) loginFrame(r *loginResult) ([]byte, error) {
 	return frame.AppendFrame(nil, &cimpb.Frame{
-		Cmd: cimpb.Command_LOGIN, UserId: s.job.Users[r.conn], Text: s.job.name(r.conn),
+		Cmd: cimpb.Command_LOGIN, UserId: s.job.Users[r.conn].UserID, Text: s.job.name(r.conn),
 		Hello: &cimpb.Hello{
 			Version: protocolNumber, Token: r.ticket, Device: deviceName,
 			HeartbeatMs: uint32(s.job.Heartbeat.Milliseconds()),

@@ -47,17 +47,19 @@ type fakeServer struct {
 	behaviours map[int]behaviour // by place in the run
 	heartbeat  uint32            // granted, in ms
 	closedPort int
-	idleAfter  int // PINGs of all connections without one of its own that make a connection idle; 0: never
+	key        string // of the application; empty: no secrets are asked for
+	idleAfter  int    // PINGs of all connections without one of its own that make a connection idle; 0: never
 
 	wg sync.WaitGroup
 
-	mu      sync.Mutex
-	names   map[string]int64
-	devices int // accounts of kind device
-	asked   map[uint32]bool
-	sources map[string]int // connections by source address
-	conns   map[*fakeConn]struct{}
-	pings   int
+	mu       sync.Mutex
+	names    map[string]int64
+	devices  int // accounts of kind device
+	asked    map[uint32]bool
+	sources  map[string]int // connections by source address
+	conns    map[*fakeConn]struct{}
+	pings    int
+	replaced int // secrets
 }
 
 type fakeConn struct {
@@ -83,6 +85,7 @@ func newFakeServer(t *testing.T, behaviours map[int]behaviour) *fakeServer {
 	closed.Close()
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/accounts", s.register)
+	mux.HandleFunc("POST /v1/accounts/{id}/secret", s.replaceSecret)
 	mux.HandleFunc("POST /v1/login", s.login)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, metricsText) })
 	s.http = httptest.NewServer(mux)
@@ -106,6 +109,10 @@ func (s *fakeServer) register(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Accounts []struct{ Name, Kind string }
 	}
+	if !s.isApplication(r) {
+		http.Error(w, `{"error":{"code":"unauthorized","message":"Who are you?"}}`, http.StatusUnauthorized)
+		return
+	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || len(in.Accounts) > accountsACall {
 		http.Error(w, `{"error":{"code":"bad_request","message":"no."}}`, http.StatusBadRequest)
 		return
@@ -113,6 +120,7 @@ func (s *fakeServer) register(w http.ResponseWriter, r *http.Request) {
 	type account struct {
 		UserID int64  `json:"user_id"`
 		Name   string `json:"name"`
+		Secret string `json:"secret,omitempty"`
 	}
 	out := make([]account, len(in.Accounts))
 	s.mu.Lock()
@@ -123,10 +131,35 @@ func (s *fakeServer) register(w http.ResponseWriter, r *http.Request) {
 			if a.Kind == "device" {
 				s.devices++
 			}
+			out[i].Secret = s.secret(s.names[a.Name])
 		}
-		out[i] = account{s.names[a.Name], a.Name}
+		out[i].UserID, out[i].Name = s.names[a.Name], a.Name
 	}
 	json.NewEncoder(w).Encode(map[string]any{"accounts": out})
+}
+
+func (s *fakeServer) isApplication(r *http.Request) bool {
+	return s.key == "" || r.Header.Get("Authorization") == "Bearer "+s.key
+}
+
+// secret of an account; the same one each time.
+func (s *fakeServer) secret(id int64) string {
+	if s.key == "" {
+		return ""
+	}
+	return fmt.Sprint("secret-", id)
+}
+
+func (s *fakeServer) replaceSecret(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil || s.key == "" || !s.isApplication(r) {
+		http.Error(w, "{}", http.StatusNotFound)
+		return
+	}
+	s.mu.Lock()
+	s.replaced++
+	s.mu.Unlock()
+	json.NewEncoder(w).Encode(map[string]any{"user_id": id, "secret": s.secret(id)})
 }
 
 // indexOf finds the place in the run that an account name ends with.
@@ -142,8 +175,9 @@ func (s *fakeServer) login(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		UserID int64 `json:"user_id"`
 		Device string
+		Secret string
 	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Device == "" {
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Device == "" || in.Secret != s.secret(in.UserID) {
 		http.Error(w, "{}", http.StatusBadRequest)
 		return
 	}

@@ -42,7 +42,7 @@ func NewIdle(cfg IdleConfig) (*Idle, error) {
 		cfg.Log = io.Discard
 	}
 	return &Idle{
-		cfg: cfg, workers: workers, route: newRouteClient(cfg.Route, 1), screen: newScreen(cfg.Log),
+		cfg: cfg, workers: workers, route: newRouteClient(cfg.Route, cfg.Key, 1), screen: newScreen(cfg.Log),
 		progress: progressEvery, started: func([]int) {}, enough: func(tally) bool { return false },
 	}, nil
 }
@@ -66,7 +66,7 @@ func (r *Idle) Run(ctx context.Context) (*Report, error) {
 }
 
 // prepare registers the accounts and finds out where the server is.
-func (r *Idle) prepare(ctx context.Context) ([]int64, *probe, error) {
+func (r *Idle) prepare(ctx context.Context) ([]account, *probe, error) {
 	prefix := r.cfg.prefix()
 	first, err := r.route.register(ctx, []string{accountName(prefix, 0)})
 	if err != nil {
@@ -76,7 +76,7 @@ func (r *Idle) prepare(ctx context.Context) ([]int64, *probe, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	users, err := r.registerAll(ctx, prefix)
+	users, err := r.registerAll(ctx, prefix, first[0])
 	if err != nil {
 		return nil, nil, err
 	}
@@ -86,7 +86,7 @@ func (r *Idle) prepare(ctx context.Context) ([]int64, *probe, error) {
 
 // findServer logs one device in, which claims nothing, and checks that this machine has the ports for the
 // server that it is sent to.
-func (r *Idle) findServer(ctx context.Context, user int64) (netip.AddrPort, error) {
+func (r *Idle) findServer(ctx context.Context, user account) (netip.AddrPort, error) {
 	p, err := r.route.login(ctx, user)
 	if err != nil {
 		return netip.AddrPort{}, err
@@ -103,30 +103,30 @@ func (r *Idle) findServer(ctx context.Context, user int64) (netip.AddrPort, erro
 	return server, checkPorts(ports, manySources(server.Addr()), r.cfg.Connections)
 }
 
-func (r *Idle) registerAll(ctx context.Context, prefix string) ([]int64, error) {
+func (r *Idle) registerAll(ctx context.Context, prefix string, first account) ([]account, error) {
 	began := time.Now()
-	users := make([]int64, 0, r.cfg.Connections)
+	users := append(make([]account, 0, r.cfg.Connections), first)
 	for len(users) < r.cfg.Connections {
 		names := make([]string, min(accountsACall, r.cfg.Connections-len(users)))
 		for i := range names {
 			names[i] = accountName(prefix, len(users)+i)
 		}
-		ids, err := r.route.register(ctx, names)
+		made, err := r.route.register(ctx, names)
 		if err != nil {
 			return nil, err
 		}
-		users = append(users, ids...)
+		users = append(users, made...)
 	}
 	r.screen.line("registered %s accounts %s-... in %s", group(len(users)), prefix, round(time.Since(began)))
 	return users, nil
 }
 
 // jobs splits the run over the workers.
-func (r *Idle) jobs(users []int64, start time.Time) []job {
+func (r *Idle) jobs(users []account, start time.Time) []job {
 	silent := silentOnes(r.cfg.Silent, r.cfg.Connections, r.cfg.Seed)
 	jobs := make([]job, r.workers)
 	for w, s := range split(r.cfg.Connections, r.workers) {
-		mine := make([]int64, s.Count)
+		mine := make([]account, s.Count)
 		for i := range mine {
 			mine[i] = users[s.index(i)]
 		}
@@ -140,7 +140,7 @@ func (r *Idle) jobs(users []int64, start time.Time) []job {
 }
 
 // load runs the fleet through its three phases.
-func (r *Idle) load(ctx context.Context, users []int64, probe *probe, before sample) (*Report, error) {
+func (r *Idle) load(ctx context.Context, users []account, probe *probe, before sample) (*Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	began := time.Now()
 	f, err := startFleet(ctx, r.cfg.Command, r.jobs(users, began), r.screen)

@@ -69,6 +69,44 @@ func TestIdleHoldsEveryConnection(t *testing.T) {
 	}
 }
 
+// Accounts of an application log in with their secrets: with those that come with a new account, and with new
+// ones where a run is repeated.
+func TestIdleWithSecrets(t *testing.T) {
+	s := newFakeServer(t, nil)
+	s.key = "cimk_x"
+	for _, replaced := range []int{0, 1200} {
+		r := newTestIdle(t, s, func(c *IdleConfig) { c.Key, c.Connections = "cimk_x", 1200 })
+		r.enough = func(tally) bool { return true }
+		rep, err := r.Run(t.Context())
+		if err != nil || rep.Connected != 1200 {
+			t.Fatalf("%+v, %v", rep, err)
+		}
+		s.mu.Lock()
+		if s.replaced != replaced {
+			t.Errorf("%d secrets were replaced, want %d", s.replaced, replaced)
+		}
+		s.mu.Unlock()
+	}
+}
+
+func TestIdleWithoutTheKey(t *testing.T) {
+	s := newFakeServer(t, nil)
+	s.key = "cimk_x"
+	if _, err := newTestIdle(t, s, nil).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "Who are you?") {
+		t.Errorf("error is %v, want the route's sentence", err)
+	}
+}
+
+// A key does no harm where no secrets are asked for.
+func TestIdleWithAKeyThatIsNotNeeded(t *testing.T) {
+	s := newFakeServer(t, nil)
+	r := newTestIdle(t, s, func(c *IdleConfig) { c.Key = "cimk_x" })
+	r.enough = func(tally) bool { return true }
+	if rep, err := r.Run(t.Context()); err != nil || rep.Connected != 300 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+}
+
 // wantSeen looks at a run of 1,100 connections from the server's side.
 func wantSeen(t *testing.T, s *fakeServer) {
 	t.Helper()

@@ -30,7 +30,7 @@ type logins struct {
 
 func newLogins(j *job, deliver func(loginResult)) *logins {
 	return &logins{
-		job: j, deliver: deliver, known: map[string]netip.AddrPort{}, route: newRouteClient(j.Route, j.HTTPConns),
+		job: j, deliver: deliver, known: map[string]netip.AddrPort{}, route: newRouteClient(j.Route, "", j.HTTPConns),
 	}
 }
 

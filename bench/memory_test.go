@@ -86,7 +86,7 @@ func TestProbe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(tc.handler)
 			defer srv.Close()
-			p := probe{route: newRouteClient(srv.URL, 1), proc: procFiles(), pid: tc.pid, local: tc.local}
+			p := probe{route: newRouteClient(srv.URL, "", 1), proc: procFiles(), pid: tc.pid, local: tc.local}
 			defer p.route.close()
 			got, err := p.sample(t.Context())
 			if err != nil || !maps.Equal(got, tc.want) {
@@ -103,7 +103,7 @@ func with(base, more sample) sample {
 }
 
 func TestProbeOfAProcessThatIsNotThere(t *testing.T) {
-	p := probe{route: newRouteClient("http://127.0.0.1:1", 1), proc: procFiles(), pid: 44}
+	p := probe{route: newRouteClient("http://127.0.0.1:1", "", 1), proc: procFiles(), pid: 44}
 	if _, err := p.sample(context.Background()); err == nil {
 		t.Error("no error, want one that names --server-pid")
 	}

@@ -20,7 +20,7 @@ type job struct {
 	Prefix    string        `json:"prefix"` // of account names
 	Share     share         `json:"share"`
 	Total     int           `json:"total"` // connections of the whole run
-	Users     []int64       `json:"users"` // by place in the share
+	Users     []account     `json:"users"` // by place in the share
 	Silent    []int         `json:"silent,omitempty"`
 	Start     time.Time     `json:"start"` // zero of the heartbeat schedule
 	Heartbeat time.Duration `json:"heartbeat_ns"`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,14 +27,15 @@ const (
 // use.
 type routeClient struct {
 	base string
+	key  string // of the application; empty: the route asks for none, or this is a worker's
 	http *http.Client
 }
 
 // newRouteClient takes the address of a route and the number of HTTP connections to it. No proxy of the
 // environment comes between: it would be what is measured.
-func newRouteClient(base string, conns int) *routeClient {
+func newRouteClient(base, key string, conns int) *routeClient {
 	return &routeClient{
-		base: strings.TrimRight(base, "/"),
+		base: strings.TrimRight(base, "/"), key: key,
 		http: &http.Client{
 			Timeout:   httpTimeout,
 			Transport: &http.Transport{MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns},
@@ -61,9 +63,15 @@ type newAccount struct {
 	Kind string `json:"kind"`
 }
 
-// register makes the accounts that do not exist yet, and returns their ids in the order of names: at most
+// account is who logs in, and with what.
+type account struct {
+	UserID int64  `json:"user_id"`
+	Secret string `json:"secret,omitempty"` // empty: the route asks for none
+}
+
+// register makes the accounts that do not exist yet, and returns all in the order of names: at most
 // accountsACall of them.
-func (r *routeClient) register(ctx context.Context, names []string) ([]int64, error) {
+func (r *routeClient) register(ctx context.Context, names []string) ([]account, error) {
 	in := struct {
 		Accounts []newAccount `json:"accounts"`
 	}{make([]newAccount, len(names))}
@@ -71,9 +79,7 @@ func (r *routeClient) register(ctx context.Context, names []string) ([]int64, er
 		in.Accounts[i] = newAccount{name, accountsKind}
 	}
 	var out struct {
-		Accounts []struct {
-			UserID int64 `json:"user_id"`
-		} `json:"accounts"`
+		Accounts []account `json:"accounts"`
 	}
 	if err := r.post(ctx, "/v1/accounts", in, &out); err != nil {
 		return nil, fmt.Errorf("register accounts: %w", err)
@@ -81,11 +87,25 @@ func (r *routeClient) register(ctx context.Context, names []string) ([]int64, er
 	if len(out.Accounts) != len(names) {
 		return nil, fmt.Errorf("register accounts: %d were asked for and %d came", len(names), len(out.Accounts))
 	}
-	ids := make([]int64, len(names))
-	for i, a := range out.Accounts {
-		ids[i] = a.UserID
+	return out.Accounts, r.replaceSecrets(ctx, out.Accounts)
+}
+
+// replaceSecrets gives a secret to accounts of an earlier run: nobody has theirs any more.
+func (r *routeClient) replaceSecrets(ctx context.Context, accounts []account) error {
+	for i := range accounts {
+		a := &accounts[i]
+		if r.key == "" || a.Secret != "" {
+			continue
+		}
+		err := r.post(ctx, fmt.Sprintf("/v1/accounts/%d/secret", a.UserID), struct{}{}, a)
+		if refused, ok := errors.AsType[*refusedError](err); ok && refused.status == http.StatusNotFound {
+			return nil // a route that asks for no secrets has none to give
+		}
+		if err != nil {
+			return fmt.Errorf("replace the secret of an account: %w", err)
+		}
 	}
-	return ids, nil
+	return nil
 }
 
 // place is where a device connects, and what it shows there.
@@ -99,11 +119,11 @@ type place struct {
 
 func (p place) addr() string { return net.JoinHostPort(p.Server.Host, strconv.Itoa(p.Server.Port)) }
 
-func (r *routeClient) login(ctx context.Context, user int64) (place, error) {
+func (r *routeClient) login(ctx context.Context, a account) (place, error) {
 	in := struct {
-		UserID int64  `json:"user_id"`
+		account
 		Device string `json:"device"`
-	}{user, deviceName}
+	}{a, deviceName}
 	var p place
 	if err := r.post(ctx, "/v1/login", in, &p); err != nil {
 		return place{}, fmt.Errorf("log in: %w", err)
@@ -143,6 +163,9 @@ func (r *routeClient) call(ctx context.Context, method, path string, body io.Rea
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.key != "" {
+		req.Header.Set("Authorization", "Bearer "+r.key)
 	}
 	resp, err := r.http.Do(req)
 	if err != nil {

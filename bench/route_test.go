@@ -19,7 +19,7 @@ func answering(t *testing.T, status int, body string) *routeClient {
 		io.WriteString(w, body)
 	}))
 	t.Cleanup(srv.Close)
-	c := newRouteClient(srv.URL+"/", 1)
+	c := newRouteClient(srv.URL+"/", "", 1)
 	t.Cleanup(c.close)
 	return c
 }
@@ -35,7 +35,7 @@ func TestLoginReasons(t *testing.T) {
 		"not what is meant": {200, `<html>`, reasonLoginFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := answering(t, tc.status, tc.body).login(t.Context(), 7)
+			_, err := answering(t, tc.status, tc.body).login(t.Context(), account{UserID: 7})
 			if err == nil || loginReason(err) != tc.want {
 				t.Errorf("%v is %q, want %q", err, loginReason(err), tc.want)
 			}
@@ -47,7 +47,7 @@ func TestLoginReasons(t *testing.T) {
 }
 
 func TestLogin(t *testing.T) {
-	p, err := answering(t, 200, `{"user_id":7,"name":"x","server":{"host":"h","port":11211,"instance":"i"},"ticket":"t"}`).login(t.Context(), 7)
+	p, err := answering(t, 200, `{"user_id":7,"name":"x","server":{"host":"h","port":11211,"instance":"i"},"ticket":"t"}`).login(t.Context(), account{UserID: 7})
 	if err != nil || p.addr() != "h:11211" || p.Ticket != "t" {
 		t.Errorf("%+v (%v), want h:11211 and ticket t", p, err)
 	}
@@ -55,7 +55,7 @@ func TestLogin(t *testing.T) {
 
 func TestRegister(t *testing.T) {
 	ids, err := answering(t, 200, `{"accounts":[{"user_id":5,"name":"a"},{"user_id":9,"name":"b"}]}`).register(t.Context(), []string{"a", "b"})
-	if err != nil || len(ids) != 2 || ids[0] != 5 || ids[1] != 9 {
+	if err != nil || len(ids) != 2 || ids[0].UserID != 5 || ids[1].UserID != 9 {
 		t.Errorf("%v (%v), want 5 and 9", ids, err)
 	}
 	if _, err := answering(t, 200, `{"accounts":[]}`).register(t.Context(), []string{"a"}); err == nil {

@@ -35,9 +35,9 @@ func startWork(t *testing.T, j *job) (in *json.Encoder, end func() error, notice
 }
 
 func testJob(s *fakeServer, n int) *job {
-	users := make([]int64, n)
+	users := make([]account, n)
 	for i := range users {
-		users[i] = 1000 + int64(i)
+		users[i].UserID = 1000 + int64(i)
 	}
 	return &job{
 		Route: s.http.URL, Prefix: "bench-x", Share: share{Step: 1, Count: n}, Total: n, Users: users, Start: time.Now(),

@@ -26,6 +26,7 @@ const statusRarely = 10 * time.Second
 // benchIdleCmd holds idle device connections.
 type benchIdleCmd struct {
 	Route       string        `help:"Base URL of a route." default:"http://127.0.0.1:8083"`
+	KeyFile     string        `name:"key-file" help:"File with the application key, to make the accounts; routes with --auth cim need none." placeholder:"FILE" type:"path"`
 	Connections int           `short:"n" help:"Connections to hold." default:"1000"`
 	Heartbeat   time.Duration `help:"Distance of PINGs to ask for; servers grant no less than 10s." default:"30s"`
 	For         time.Duration `help:"How long to hold them, from when all are connected." default:"1m"`
@@ -58,6 +59,9 @@ func (c *benchIdleCmd) Run(ctx context.Context, io streams) error {
 	}
 	cfg := c.config(io.err, statusEvery(io.err))
 	var err error
+	if cfg.Key, err = readKeyFile(c.KeyFile); err != nil {
+		return err
+	}
 	if cfg.Command, err = bench.SelfCommand("bench", "worker"); err != nil {
 		return err
 	}
