@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -30,6 +32,8 @@ type nodeConfig struct {
 	maxConns, httpConns                    int
 	kickDuplicates                         bool
 	log                                    *slog.Logger
+	certs                                  *certificates // nil: no TLS
+	proxyFrom                              []netip.Prefix
 }
 
 // node is a server, a route and their store in one process. Tests build whole nodes with it.
@@ -87,6 +91,9 @@ func (n *node) start(cfg nodeConfig) (err error) {
 	n.stopMonitors = cancel
 	n.wg.Go(func() { monitorMemory(ctx, n.server, cfg.log) })
 	n.wg.Go(func() { n.monitorStore(ctx) })
+	if cfg.certs != nil {
+		n.wg.Go(func() { cfg.certs.monitorReload(ctx, cfg.log) })
+	}
 	n.leave, err = registry.Join(ctx, n.listing(cfg, instance))
 	return err
 }
@@ -141,6 +148,7 @@ func (n *node) startServer(cfg nodeConfig, instance string) (err error) {
 	n.server, err = netcore.New(netcore.Config{
 		Listen: cfg.listen, Instance: instance, Backend: &backend{router: n.router, instance: instance, log: cfg.log},
 		AllowCIM: true, MaxConns: maxConns, IdleTimeout: cfg.idleTimeout, Logger: cfg.log,
+		TLS: cfg.certs.config(), ProxyFrom: cfg.proxyFrom,
 	})
 	if err != nil {
 		return err
@@ -167,6 +175,9 @@ func (n *node) startHTTP(cfg nodeConfig, metrics *prometheus.Registry) error {
 		return err
 	}
 	n.api, n.httpAddr = api, ln.Addr().(*net.TCPAddr)
+	if cfg.certs != nil {
+		ln = tls.NewListener(ln, cfg.certs.config())
+	}
 	n.wg.Go(func() { n.fail("HTTP", api.Serve(ln)) })
 	return nil
 }

@@ -32,9 +32,10 @@ type upCmd struct {
 	HTTPConns   int           `name:"http-conns" help:"HTTP connections to hold at most." default:"1024"`
 	Duplicate   string        `help:"When a user connects from a second device: refuse it, or kick the first." enum:"refuse,kick" default:"refuse"`
 	Register    string        `help:"Who may make accounts; applications needs --auth token." enum:"anyone,applications" default:"anyone"`
-	Metrics     string        `help:"Also serve /metrics and /debug/pprof on this address; keep it private." placeholder:"ADDR"`
-	LogLevel    string        `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
-	LogFormat   string        `help:"text or json." enum:"text,json" default:"text"`
+	tlsFlags
+	Metrics   string `help:"Also serve /metrics and /debug/pprof on this address; keep it private." placeholder:"ADDR"`
+	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	LogFormat string `help:"text or json." enum:"text,json" default:"text"`
 }
 
 // Validate is called by kong after parsing.
@@ -57,7 +58,7 @@ func (c *upCmd) Validate() error {
 	if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
 		return fmt.Errorf("--http %q is not host:port", c.HTTP)
 	}
-	return nil
+	return c.check()
 }
 
 func isWildcard(host string) bool {
@@ -68,7 +69,12 @@ func isWildcard(host string) bool {
 // Run serves until ctx ends, then drains.
 func (c *upCmd) Run(ctx context.Context, io streams) error {
 	log := newLogger(io.err, c.LogLevel, c.LogFormat)
-	n, err := startNode(c.nodeConfig(log))
+	cfg := c.nodeConfig(log)
+	var err error
+	if cfg.certs, err = loadCertificates(c.tlsFlags); err != nil {
+		return err
+	}
+	n, err := startNode(cfg)
 	if err != nil {
 		return startError(err, c)
 	}
@@ -90,7 +96,7 @@ func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
 	return nodeConfig{
 		listen: c.Listen, http: c.HTTP, data: c.Data, advertise: c.Advertise, metrics: c.Metrics,
 		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, httpConns: c.HTTPConns,
-		kickDuplicates: c.Duplicate == "kick", log: log,
+		kickDuplicates: c.Duplicate == "kick", log: log, proxyFrom: c.ProxyFrom,
 	}
 }
 
@@ -123,7 +129,7 @@ func (c *upCmd) announce(out io.Writer, n *node) {
 
 // routeFlag is what chat needs to find this process, if it is not where chat looks first.
 func (c *upCmd) routeFlag(n *node) string {
-	if n.httpAddr.Port == defaultRoutePort && n.httpAddr.IP.IsLoopback() {
+	if c.TLSCert == "" && n.httpAddr.Port == defaultRoutePort && n.httpAddr.IP.IsLoopback() {
 		return ""
 	}
 	return " --route " + c.routeURL(n)
@@ -135,7 +141,7 @@ func (c *upCmd) routeURL(n *node) string {
 	if n.httpAddr.IP.IsUnspecified() && c.Advertise != "" {
 		host = c.Advertise
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(n.httpAddr.Port))
+	return c.scheme() + "://" + net.JoinHostPort(host, strconv.Itoa(n.httpAddr.Port))
 }
 
 // commandName is how the user calls this program.
