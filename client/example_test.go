@@ -12,8 +12,9 @@ import (
 func Example() {
 	ctx := context.Background()
 	bot, err := client.Connect(ctx, client.Options{
-		Route: "http://127.0.0.1:8083",
-		Name:  "echo",
+		Route:   "http://127.0.0.1:8083",
+		Name:    "echo",
+		Secrets: client.NewFileSecrets("secrets"), // the name stays the bot's own
 		Handler: client.HandlerFuncs{OnMessage: func(ctx context.Context, m client.Message) error {
 			if m.Kind != client.Private || m.From == 0 {
 				return nil

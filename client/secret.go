@@ -92,8 +92,11 @@ func (f *FileSecrets) tryFolder(dir string) error {
 	return nil
 }
 
-// Save replaces the file in one step and waits for the disk. A secret that was there before is kept beside it,
-// with .previous at the end of the name.
+// PreviousSecret is at the end of the name of a file with the secret that was replaced last.
+const PreviousSecret = ".previous"
+
+// Save replaces the file in one step and waits for the disk. The secret that was there before is kept beside it:
+// it may be that of another data folder of a route with the same address.
 func (f *FileSecrets) Save(route, user, secret string) error {
 	path := f.Path(route, user)
 	err := os.MkdirAll(filepath.Dir(path), 0o700)
@@ -117,5 +120,5 @@ func keepPrevious(path string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path+".previous", content, waitForDisk)
+	return replaceFile(path+PreviousSecret, content, waitForDisk)
 }

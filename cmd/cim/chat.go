@@ -34,6 +34,8 @@ type chatCmd struct {
 func (c *chatCmd) Help() string {
 	return `Lines: "text" to everyone online, "name;;text" or "id;;text" to one user, ":all" lists the commands.
 
+The first use of a name registers it, where the route lets anyone register. Its secret is kept in --home, for this route and name, and shown at every login: take the file with you to be the same user elsewhere.
+
 On a terminal, the line at the bottom is edited as in a shell, with history and Tab, and messages appear above it; they are kept for ":q word" in --home. NO_COLOR turns colours off. Otherwise each is one line on stdout:
 
     time<TAB>from-id<TAB>from-name<TAB>kind<TAB>text
@@ -113,9 +115,10 @@ func (c *chatCmd) openDevice() (*device, error) {
 func (c *chatCmd) connectError(ctx context.Context, err error, secret string) error {
 	switch client.CodeOf(err) {
 	case cimpb.CodeNameTaken:
-		return fmt.Errorf("the name %q belongs to somebody: choose another with --name; if it is yours, bring its secret to %s", c.Name, secret)
+		return fmt.Errorf("the name %q belongs to somebody: choose another with --name; if it is yours, bring its secret to %s, or have a new one made by whoever runs the route (cim account secret)", c.Name, secret)
 	case cimpb.CodeBadCredentials:
-		return fmt.Errorf("the secret of %q in %s does not count: bring the one that does, or have it replaced by whoever runs the route (cim account secret)", c.Name, secret)
+		return fmt.Errorf("the secret of %q in %s does not count: bring the one that does%s, or have a new one made by whoever runs the route (cim account secret)",
+			c.Name, secret, earlierSecret(secret))
 	case cimpb.CodeUnauthorized, cimpb.CodeNotAllowed:
 		return fmt.Errorf("whoever runs the route has to make the account %q (cim account import), and you to bring its secret to %s (%w)", c.Name, secret, sentence(err))
 	}
@@ -126,6 +129,15 @@ func (c *chatCmd) connectError(ctx context.Context, err error, secret string) er
 		return fmt.Errorf("cannot reach %s: start one with `cim up`, or say where it is with --route (%w)", c.Route, err)
 	}
 	return sentence(err)
+}
+
+// earlierSecret points to what was kept when a route did not know the account, as with a new data folder.
+func earlierSecret(path string) string {
+	earlier := path + client.PreviousSecret
+	if _, err := os.Stat(earlier); err != nil {
+		return ""
+	}
+	return " (there is an earlier one in " + earlier + ")"
 }
 
 // sentence is what the server said, if it was the server.

@@ -24,3 +24,13 @@ func TestChatRefusedCredentials(t *testing.T) {
 		}
 	}
 }
+
+// The secret of another data folder behind the same address was put aside when the name was registered again.
+func TestChatPointsToTheEarlierSecret(t *testing.T) {
+	path := writeFile(t, "alice.secret"+client.PreviousSecret, "s")
+	path = strings.TrimSuffix(path, client.PreviousSecret)
+	err := (&chatCmd{Name: "alice"}).connectError(t.Context(), &client.StatusError{Code: cimpb.CodeBadCredentials}, path)
+	if err == nil || !strings.Contains(err.Error(), "(there is an earlier one in "+path+".previous)") {
+		t.Errorf("%v", err)
+	}
+}
