@@ -6,9 +6,12 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"cim/netcore"
 	cimpb "cim/proto"
 	"cim/route"
+	"cim/route/auth"
 )
 
 // claimsAtOnce lets a store group the claims of one batch.
@@ -19,6 +22,8 @@ type backend struct {
 	router   *route.Router
 	instance string
 	log      *slog.Logger
+	gate     *auth.Gate // nil: logins need no ticket
+	refused  *prometheus.CounterVec
 }
 
 // Claim implements netcore.Backend.
@@ -29,13 +34,17 @@ func (b *backend) Claim(ctx context.Context, claims []netcore.Claim) []netcore.C
 }
 
 func (b *backend) claim(ctx context.Context, c netcore.Claim) netcore.ClaimResult {
+	generation, err := b.enter(c)
+	if err != nil {
+		return b.refuse(err)
+	}
 	s, err := b.router.Claim(ctx, route.Login{
 		User: c.User, Name: c.Name, Device: c.Device, Instance: b.instance,
 		Cursor: route.Cursor(c.Cursor), Reserved: c.Reserved,
+		Generation: generation,
 	})
 	if err != nil {
-		code := claimCode(err)
-		return netcore.ClaimResult{Code: code, RetryAfterMs: retryAfter(code)}
+		return b.refuse(err)
 	}
 	return netcore.ClaimResult{
 		User: s.ID, Name: s.Name, Device: s.Kind == route.Device, Epoch: s.Epoch, Inbox: netcore.Inbox(s.Inbox),
@@ -111,7 +120,7 @@ const retrySoonMs = 1000
 
 func retryAfter(code cimpb.Code) uint32 {
 	switch code {
-	case cimpb.CodeStoreUnavailable, cimpb.CodeOverloaded, cimpb.CodeStoreDown, cimpb.CodeDiskFull:
+	case cimpb.CodeStoreUnavailable, cimpb.CodeOverloaded, cimpb.CodeStoreDown, cimpb.CodeDiskFull, cimpb.CodeBusy:
 		return retrySoonMs
 	}
 	return 0

@@ -30,6 +30,7 @@ type cli struct {
 	Chat    chatCmd    `cmd:"" help:"Chat in the terminal, or by lines on stdin and stdout."`
 	Push    pushCmd    `cmd:"" help:"Send a message from a script or a back end."`
 	Account accountCmd `cmd:"" help:"Make accounts, replace their secrets, disable them."`
+	Keys    keysCmd    `cmd:"" help:"Rotate the keys that sign tokens."`
 	Bench   benchCmd   `cmd:"" help:"Load a server with many connections."`
 	Doctor  doctorCmd  `cmd:"" help:"Say how many connections this machine holds, and what to set for more."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -31,6 +31,8 @@ type nodeConfig struct {
 	idleTimeout                            time.Duration
 	maxConns, httpConns                    int
 	kickDuplicates                         bool
+	auth                                   string // cim: anyone may be anyone; token
+	register                               string // anyone, applications
 	log                                    *slog.Logger
 	certs                                  *certificates // nil: no TLS
 	proxyFrom                              []netip.Prefix
@@ -41,6 +43,8 @@ type node struct {
 	log      *slog.Logger
 	store    *embedded.Store
 	router   *route.Router
+	keys     *nodeKeys // nil with --auth cim
+	refused  *prometheus.CounterVec
 	server   *netcore.Server
 	api      *httpapi.API
 	httpAddr *net.TCPAddr
@@ -72,6 +76,12 @@ func (n *node) start(cfg nodeConfig) (err error) {
 		return err
 	}
 	registry, local := embedded.NewRegistry(), &localPeers{}
+	if cfg.auth != authCIM {
+		if n.keys, err = openKeys(cfg.data); err != nil {
+			return err
+		}
+	}
+	n.refused = newLoginsRefused()
 	if n.router, err = newRouter(cfg, n.store, registry, local); err != nil {
 		return err
 	}
@@ -81,6 +91,7 @@ func (n *node) start(cfg nodeConfig) (err error) {
 	}
 	local.server = n.server
 	metrics := newMetrics(n.server)
+	metrics.MustRegister(n.refused)
 	if err := n.startHTTP(cfg, metrics); err != nil {
 		return err
 	}
@@ -91,6 +102,9 @@ func (n *node) start(cfg nodeConfig) (err error) {
 	n.stopMonitors = cancel
 	n.wg.Go(func() { monitorMemory(ctx, n.server, cfg.log) })
 	n.wg.Go(func() { n.monitorStore(ctx) })
+	if n.keys != nil {
+		n.wg.Go(func() { n.keys.monitorKeys(ctx, cfg.log) })
+	}
 	if cfg.certs != nil {
 		n.wg.Go(func() { cfg.certs.monitorReload(ctx, cfg.log) })
 	}
@@ -146,8 +160,8 @@ func (n *node) startServer(cfg nodeConfig, instance string) (err error) {
 		return fmt.Errorf("--max-conns %d is more than the limit of open files allows (%d): raise the limit (ulimit -n)", maxConns, ceiling)
 	}
 	n.server, err = netcore.New(netcore.Config{
-		Listen: cfg.listen, Instance: instance, Backend: &backend{router: n.router, instance: instance, log: cfg.log},
-		AllowCIM: true, MaxConns: maxConns, IdleTimeout: cfg.idleTimeout, Logger: cfg.log,
+		Listen: cfg.listen, Instance: instance, Backend: n.newBackend(cfg, instance),
+		AllowCIM: cfg.auth == authCIM, MaxConns: maxConns, IdleTimeout: cfg.idleTimeout, Logger: cfg.log,
 		TLS: cfg.certs.config(), ProxyFrom: cfg.proxyFrom,
 	})
 	if err != nil {
@@ -164,7 +178,8 @@ func (n *node) startServer(cfg nodeConfig, instance string) (err error) {
 
 func (n *node) startHTTP(cfg nodeConfig, metrics *prometheus.Registry) error {
 	api, err := httpapi.New(httpapi.Config{
-		Router: n.router, AuthCIM: true, Hosts: hostsOf(cfg), Metrics: metrics, Registerer: metrics, Logger: cfg.log,
+		Router: n.router, AuthCIM: cfg.auth == authCIM, Auth: n.authenticator(), ApplicationsRegister: cfg.register == registerApplications,
+		Hosts: hostsOf(cfg), Metrics: metrics, Registerer: metrics, Logger: cfg.log,
 		Limits: httpapi.Limits{Conns: cfg.httpConns},
 	})
 	if err != nil {

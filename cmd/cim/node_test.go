@@ -27,7 +27,7 @@ func newTestNode(t *testing.T, change ...func(*nodeConfig)) *node {
 	t.Helper()
 	cfg := nodeConfig{
 		listen: "127.0.0.1:0", http: "127.0.0.1:0", data: ":memory:", idleTimeout: time.Minute,
-		maxConns: 1000, httpConns: 100, log: slog.New(slog.DiscardHandler),
+		maxConns: 1000, httpConns: 100, auth: authCIM, log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
 		c(&cfg)

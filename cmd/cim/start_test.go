@@ -52,7 +52,8 @@ func TestStartErrors(t *testing.T) {
 		"unknown command":       {[]string{"serve"}, exitUsage, []string{"serve"}},
 		"wildcard without name": {append(up, "--listen", ":0"), exitUsage, []string{"--advertise"}},
 		"not an address":        {append(up, "--listen", "nowhere"), exitUsage, []string{"host:port"}},
-		"token":                 {append(up, "--auth", "token"), exitUsage, []string{"--auth cim"}},
+		"applications of CIM":   {append(up, "--auth", "cim", "--register", "applications"), exitUsage, []string{"--auth token"}},
+		"keys of no folder":     {[]string{"keys", "rotate", "--data", file + "x"}, exitFailed, []string{file + "x", "--data"}},
 		"bad duration":          {append(up, "--idle-timeout", "90"), exitUsage, []string{"idle-timeout"}},
 		"no such config":        {append(up, "--config", "/nonexistent.yaml"), exitUsage, []string{"/nonexistent.yaml"}},
 		"unknown key": {

@@ -25,7 +25,7 @@ type upCmd struct {
 	Listen      string        `help:"Where clients connect: host:port." default:"127.0.0.1:11211"`
 	HTTP        string        `name:"http" help:"Where the HTTP API listens: host:port." default:"127.0.0.1:8083"`
 	Data        string        `help:"Folder of accounts and inboxes, or :memory:." default:"./cim-data"`
-	Auth        string        `help:"How callers prove who they are: cim (not at all, as CIM does) or token (not in this version)." enum:"cim,token" default:"cim"`
+	Auth        string        `help:"How callers prove who they are: cim (not at all, as CIM does) or token (by secrets and keys)." enum:"cim,token" default:"cim"`
 	Advertise   string        `help:"Host that clients are told to connect to, and a name by which the HTTP API may be called; required when --listen is a wildcard." placeholder:"HOST"`
 	IdleTimeout time.Duration `help:"Close a connection that sent nothing for so long; a client with hello gets 2.5 times its heartbeat." default:"90s"`
 	MaxConns    int           `help:"Connections to hold at most; 0: what the limit of open files allows." default:"0"`
@@ -46,10 +46,8 @@ func (c *upCmd) Validate() error {
 		return fmt.Errorf("--listen %q is not host:port", c.Listen)
 	case isWildcard(host) && c.Advertise == "":
 		return errors.New("--listen on all addresses needs --advertise HOST: clients are told to connect there")
-	case c.Auth == "token":
-		return errors.New("--auth token is not in this version; start with --auth cim, on a network that you trust")
-	case c.Register == "applications":
-		return errors.New("--register applications needs --auth token, which is not in this version")
+	case c.Register == registerApplications && c.Auth == authCIM:
+		return errors.New("--register applications needs --auth token: under --auth cim nobody is asked who they are")
 	case c.IdleTimeout < time.Second:
 		return errors.New("--idle-timeout has to be at least 1s; write durations with their unit, as 45s")
 	case c.MaxConns < 0 || c.HTTPConns < 1:
@@ -96,7 +94,8 @@ func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
 	return nodeConfig{
 		listen: c.Listen, http: c.HTTP, data: c.Data, advertise: c.Advertise, metrics: c.Metrics,
 		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, httpConns: c.HTTPConns,
-		kickDuplicates: c.Duplicate == "kick", log: log, proxyFrom: c.ProxyFrom,
+		kickDuplicates: c.Duplicate == "kick", log: log,
+		auth: c.Auth, register: c.Register, proxyFrom: c.ProxyFrom,
 	}
 }
 
@@ -118,13 +117,25 @@ func (c *upCmd) announce(out io.Writer, n *node) {
 	route := c.routeURL(n)
 	fmt.Fprintf(out, "cim %s is up: clients on %s, HTTP on %s, data in %s\n", buildinfo.Version(), n.server.Addr(), route, c.Data)
 	fmt.Fprintf(out, "holds up to %d connections (open-file limit less %d for HTTP and files)\n", n.server.Capacity(), filesForOthers(c.HTTPConns))
-	fmt.Fprintln(out, "\nWARNING: --auth cim: anyone who reaches these ports can be anyone and read their messages.")
-	fmt.Fprintln(out, "Keep them on a network that you trust.")
+	c.announceAuth(out, n)
 	fmt.Fprintf(out, "\nTo talk, in two more terminals:\n")
 	for _, name := range []string{"alice", "bob"} {
 		fmt.Fprintf(out, "  %s chat%s --name %s\n", commandName(), c.routeFlag(n), name)
 	}
 	fmt.Fprintln(out)
+}
+
+// announceAuth says where the keys are, or that there are none.
+func (c *upCmd) announceAuth(out io.Writer, n *node) {
+	switch {
+	case n.keys == nil:
+		fmt.Fprintln(out, "\nWARNING: --auth cim: anyone who reaches these ports can be anyone and read their messages.")
+		fmt.Fprintln(out, "Keep them on a network that you trust.")
+	case c.Data == embedded.Memory:
+		fmt.Fprintf(out, "asks who callers are (--auth token); the application key, until the end of this process: %s\n", n.keys.application)
+	default:
+		fmt.Fprintf(out, "asks who callers are (--auth token); application key in %s, signing keys in %s\n", applicationKeyFile(c.Data), keysDir(c.Data))
+	}
 }
 
 // routeFlag is what chat needs to find this process, if it is not where chat looks first.

@@ -180,6 +180,18 @@ func TestGateTakesATicketOnce(t *testing.T) {
 	}
 }
 
+// A ticket that names no generation would count for ever.
+func TestGateAsksForAGeneration(t *testing.T) {
+	d := newDesk()
+	signed, err := d.keys.Ticket(token.Ticket{User: 42, Device: "phone", Instance: "s1"}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewGate(d.keys, "s1", d.clock).Enter(signed, 42, "phone"); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestApplicationKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "application.key")
 	key, err := ApplicationKey(path)

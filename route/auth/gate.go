@@ -29,6 +29,8 @@ func (g *Gate) Enter(ticket string, user int64, device string) (generation uint6
 	switch {
 	case err != nil:
 		return 0, err
+	case t.Generation == 0:
+		return 0, token.ErrInvalid // to route.Login it would mean that there is no ticket
 	case t.User != user:
 		return 0, ErrOtherUser
 	case t.Device != device:
