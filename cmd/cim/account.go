@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -140,7 +141,7 @@ func (c *accountImportCmd) Run(ctx context.Context, io streams) error {
 	}
 	err = c.importAll(ctx, app, accounts, out)
 	err = errors.Join(err, out.close())
-	if _, printErr := fmt.Fprintf(io.out, "%d accounts in %s: %d with a new secret, %d that were there before or need none\n",
+	if _, printErr := fmt.Fprintf(io.out, "%d accounts in %s: %d with a new secret, %d without (they were there before, or need none)\n",
 		out.rows, c.Out, out.secrets, out.rows-out.secrets); err == nil {
 		err = printErr
 	}
@@ -150,7 +151,7 @@ func (c *accountImportCmd) Run(ctx context.Context, io streams) error {
 func (c *accountImportCmd) importAll(ctx context.Context, app *application, accounts []newAccount, out *secretsFile) error {
 	for part := range slices.Chunk(accounts, itemsACall) {
 		made, err := app.register(ctx, part)
-		if errors.Is(err, errNoAnswer) {
+		if mayHaveMade(err) {
 			err = fmt.Errorf("%w: accounts may have been made whose secrets are lost; import again, and replace the secrets of those that are then listed without one (cim account secret)", err)
 		}
 		if err != nil {
@@ -161,6 +162,13 @@ func (c *accountImportCmd) importAll(ctx context.Context, app *application, acco
 		}
 	}
 	return nil
+}
+
+// mayHaveMade reports whether some of the accounts of a request that failed may exist now: a route that fails at
+// one account has made others before.
+func mayHaveMade(err error) bool {
+	e, refused := errors.AsType[*client.StatusError](err)
+	return errors.Is(err, errNoAnswer) || refused && e.HTTPStatus >= http.StatusInternalServerError
 }
 
 // madeAccount is an account as the route answers for it.

@@ -14,7 +14,7 @@ func TestAccountImport(t *testing.T) {
 	in := writeFile(t, "in.csv", "\ufeffName,Kind\nalice,user\n\"a, b\",\ncarol,device\n")
 	out := filepath.Join(t.TempDir(), "secrets.csv")
 	code, stdout, errs := runScript(t, f.args("account", "import", in, "--out", out)...)
-	if code != exitOK || !strings.Contains(stdout, "3 accounts in "+out+": 2 with a new secret, 1 that") {
+	if code != exitOK || !strings.Contains(stdout, "3 accounts in "+out+": 2 with a new secret, 1 without") {
 		t.Fatalf("exit code %d, %q, %q", code, stdout, errs)
 	}
 	want := "name,user_id,secret\nalice,5,\n\"a, b\",102,\"s-user-a, b\"\ncarol,103,s-device-carol\n"
@@ -58,6 +58,7 @@ func TestAccountImportFails(t *testing.T) {
 		"refused at first": {0, func(w http.ResponseWriter) { refuse(w, 403, "not_allowed") }, "not_allowed", 0},
 		"refused later":    {1, func(w http.ResponseWriter) { refuse(w, 403, "not_allowed") }, "not_allowed", itemsACall + 1},
 		"no answer":        {1, cut, "secrets are lost; import again", itemsACall + 1},
+		"failed":           {1, func(w http.ResponseWriter) { refuse(w, 500, "internal") }, "secrets are lost; import again", itemsACall + 1},
 		"too few":          {1, func(w http.ResponseWriter) { fmt.Fprint(w, `{"accounts":[]}`) }, "1 accounts were asked for and 0 came", itemsACall + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
