@@ -136,6 +136,23 @@ func TestOpensslSpeaksToTheServer(t *testing.T) {
 	}
 }
 
+// TestRenegotiationIsRefused has openssl ask for it, which "R" on a line does.
+func TestRenegotiationIsRefused(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("openssl is not installed; make deps installs it")
+	}
+	m := makeFiles(t, "server", 1)
+	n := newTestNode(t, onTLS(t, tlsFlags{TLSCert: m.cert, TLSKey: m.key}))
+	cmd := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", n.server.Addr().String(), "-tls1_2")
+	cmd.Stdin = strings.NewReader("R\n")
+	out, _ := cmd.CombinedOutput() // its exit code is 1 then
+	if !bytes.Contains(out, []byte("RENEGOTIATING")) {
+		t.Fatalf("it did not ask: %s", out)
+	}
+	waitFor(t, "the refusal", func() bool { return n.server.Stats().Closed["bad_tls"] == 1 })
+}
+
 // slowWire forwards to an address byte by byte, both ways, and returns where it listens.
 func slowWire(t *testing.T, to string) string {
 	t.Helper()
