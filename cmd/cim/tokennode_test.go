@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -171,5 +172,36 @@ func TestClientOfATokenNode(t *testing.T) {
 	o.Secrets, o.UserID = nil, c.Me().ID
 	if _, err := client.Connect(t.Context(), o); !errors.Is(err, &client.StatusError{Code: cimpb.CodeUnauthorized}) {
 		t.Errorf("Connect without the secret: %v", err)
+	}
+}
+
+// A request that is made again with the message id of the run, as after a lost answer, delivers nothing twice.
+func TestPushAgainIsTheSameMessage(t *testing.T) {
+	n, key := tokenNode(t)
+	h := newHome(t, n)
+	alice := h.chat(t, "alice").ready()
+	c := &pushCmd{Application: applicationFlags{Route: h.route, KeyFile: key}, To: []string{"alice"}, Text: text("once")}
+	app, err := c.Application.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.message(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for range 2 {
+		if err := c.push(t.Context(), app, m, &out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if line := fmt.Sprintf("%d\tstored\t1\n", alice.id); out.String() != line+line {
+		t.Errorf("printed %q", out.String())
+	}
+	alice.say("alice;;end")
+	for _, want := range []string{"once", "end"} {
+		if line := alice.line(); !strings.HasSuffix(line, "\tprivate\t"+want) {
+			t.Errorf("alice heard %q, want %q", line, want)
+		}
 	}
 }
