@@ -369,3 +369,22 @@ func TestTLSSessionSaysAnything(t *testing.T) {
 		}
 	}
 }
+
+// TestTLSRecordWithoutAFrameLeavesNoDeadline is for records such as key updates, which begin and end no frame.
+func TestTLSRecordWithoutAFrameLeavesNoDeadline(t *testing.T) {
+	ca := newAuthority(t)
+	r := newRig(t, newFakeBackend(), withTLS(ca.server()))
+	c, peer, secured := r.joinTLS(ca, tls.VersionTLS13)
+	secured.send(frame.Ping)
+	record := peer.taken()
+	r.feed(c, record[:len(record)-1])
+	s := c.session()
+	if s.partialSince == 0 || int(s.parked) != len(record)-1 {
+		t.Fatalf("half a record: since %d, %d bytes", s.partialSince, s.parked)
+	}
+	c.in = nil // as if the rest had come, and held no frame
+	r.parkTLS(s, s.conn.(*tlsConn))
+	if s.partialSince != 0 || s.parked != 0 || r.parked != 0 {
+		t.Errorf("since %d, %d bytes", s.partialSince, s.parked)
+	}
+}

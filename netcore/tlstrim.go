@@ -12,7 +12,7 @@ import (
 const trimAbove = 1024
 
 // tlsBuffers are where tls.Conn keeps its read buffers. They never shrink: each connection would keep the size
-// of its ClientHello, 3.5 KB in two buffers, or of the largest record it ever sent, up to 36 KB. crypto/tls has
+// of its ClientHello, 3.5 KB in two buffers, or of the largest record it ever sent, over 16 KB. crypto/tls has
 // no call for it, so the fields are found by name and type; where they are not found, nothing is trimmed.
 var tlsBuffers = bufferFields("rawInput", "hand")
 

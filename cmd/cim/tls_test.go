@@ -153,6 +153,42 @@ func TestRenegotiationIsRefused(t *testing.T) {
 	waitFor(t, "the refusal", func() bool { return n.server.Stats().Closed["bad_tls"] == 1 })
 }
 
+// TestKeyUpdateIsAnswered has openssl change its keys and ask for the server's, which "K" on a line does; what is
+// said before and after arrives.
+func TestKeyUpdateIsAnswered(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("openssl is not installed; make deps installs it")
+	}
+	m := makeFiles(t, "server", 1)
+	n := newTestNode(t, onTLS(t, tlsFlags{TLSCert: m.cert, TLSKey: m.key}))
+	user := registerOver(t, n, m)
+	cmd := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", n.server.Addr().String(), "-tls1_3", "-brief")
+	in, _ := cmd.StdinPipe()
+	out, _ := cmd.StdoutPipe()
+	var words lockedBuffer
+	cmd.Stderr = &words
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{t: t, conn: &pipes{in: in, out: out}}
+	waitFor(t, "the handshake", func() bool { return strings.Contains(words.String(), "ESTABLISHED") })
+	w.write(loginFrame(t, user))
+	if f := w.frame(); f.GetCmd() != cimpb.Command_WELCOME {
+		t.Fatal(f)
+	}
+	for i := range 3 {
+		w.write([]byte("K\n"))
+		waitFor(t, "the key update", func() bool { return strings.Count(words.String(), "KEYUPDATE") == i+1 })
+		w.write(frame.Ping)
+		if f := w.frame(); f.GetCmd() != cimpb.Command_PING {
+			t.Error(f)
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+}
+
 // slowWire forwards to an address byte by byte, both ways, and returns where it listens.
 func slowWire(t *testing.T, to string) string {
 	t.Helper()
