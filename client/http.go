@@ -30,7 +30,7 @@ func newAPI(o Options) *api {
 	if a.http == nil {
 		a.own = true
 		a.http = &http.Client{Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, DialContext: o.Dialer, IdleConnTimeout: 30 * time.Second,
+			Proxy: http.ProxyFromEnvironment, DialContext: o.Dialer, TLSClientConfig: o.TLS, IdleConnTimeout: 30 * time.Second,
 		}}
 	}
 	return a

@@ -27,7 +27,7 @@ func (c *Client) establish(ctx context.Context, at *loginAnswer) (*conn, error) 
 		}
 	}
 	addr := at.Server.addr()
-	nc, err := c.opts.Dialer(ctx, "tcp", addr)
+	nc, err := c.dial(ctx, addr)
 	if err != nil {
 		return nil, wrapStep("connect to the server", err)
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -59,6 +60,9 @@ type Options struct {
 	// Dialer connects to servers, and to the route unless HTTP is set. Default: net.Dialer.
 	Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 	HTTP   *http.Client // default: one of its own
+	// TLS has the servers speak TLS, and says whom to trust; the route uses it too when its URL is https and HTTP is
+	// not set. nil: servers without TLS, and the system's authorities for the route.
+	TLS *tls.Config
 
 	ConnectTimeout time.Duration // log in, connect, WELCOME: all of one attempt; default 15 s
 	WriteTimeout   time.Duration // one write to the connection; default 10 s

@@ -17,11 +17,17 @@ import (
 func overTCP(t *testing.T) (*fake, Options, *recorder) {
 	t.Helper()
 	s := newFake(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	return onSockets(t, s, httptest.NewServer(s.mux), func(ln net.Listener) net.Listener { return ln })
+}
+
+// onSockets has s behind a listener of its own and a route.
+func onSockets(t *testing.T, s *fake, route *httptest.Server, layer func(net.Listener) net.Listener) (*fake, Options, *recorder) {
+	t.Helper()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	route := httptest.NewServer(s.mux)
+	ln := layer(tcp)
 	acceptedCh := make(chan struct{})
 	go func() {
 		defer close(acceptedCh)
