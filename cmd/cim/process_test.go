@@ -159,7 +159,7 @@ func startUp(t *testing.T) *upProcess {
 
 func (u *upProcess) restart(t *testing.T) {
 	t.Helper()
-	u.process = startProcess(t, "up", "--listen", u.listen, "--http", u.http, "--data", u.data)
+	u.process = startProcess(t, "up", "--auth", "cim", "--listen", u.listen, "--http", u.http, "--data", u.data)
 	u.waitLine("is up")
 }
 

@@ -25,7 +25,7 @@ type upCmd struct {
 	Listen      string        `help:"Where clients connect: host:port." default:"127.0.0.1:11211"`
 	HTTP        string        `name:"http" help:"Where the HTTP API listens: host:port." default:"127.0.0.1:8083"`
 	Data        string        `help:"Folder of accounts and inboxes, or :memory:." default:"./cim-data"`
-	Auth        string        `help:"How callers prove who they are: cim (not at all, as CIM does) or token (by secrets and keys)." enum:"cim,token" default:"cim"`
+	Auth        string        `help:"How callers prove who they are: token (by secrets and keys) or cim (not at all, as CIM does)." enum:"token,cim" default:"token"`
 	Advertise   string        `help:"Host that clients are told to connect to, and a name by which the HTTP API may be called; required when --listen is a wildcard." placeholder:"HOST"`
 	IdleTimeout time.Duration `help:"Close a connection that sent nothing for so long; a client with hello gets 2.5 times its heartbeat." default:"90s"`
 	MaxConns    int           `help:"Connections to hold at most; 0: what the limit of open files allows." default:"0"`
