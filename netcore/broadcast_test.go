@@ -278,3 +278,25 @@ func TestBroadcastWhileTheTableGrows(t *testing.T) {
 		}
 	}
 }
+
+// A private message that shares a round with an earlier message to everyone comes after it, stored or not.
+func TestPushComesAfterAnEarlierBroadcast(t *testing.T) {
+	for name, stored := range map[string]bool{"stored": true, "once": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newFakeBackend()
+			r := newRig(t, b)
+			c := r.join(plainHello(5))
+			(&broadcastTask{Broadcast: everyone("all")}).run(r.loop)
+			p := &pushTask{Push: Push{User: 5, Body: body("you")}, slot: c.session().slot, wait: &pushWait{doneCh: make(chan struct{})}}
+			p.wait.left.Store(1)
+			if stored {
+				p.Cursor, p.wait = b.store(5, "you"), nil
+			}
+			p.run(r.loop)
+			r.round()
+			if got := c.texts(t); !slices.Equal(got, []string{"all", "you"}) {
+				t.Errorf("heard %q", got)
+			}
+		})
+	}
+}

@@ -133,6 +133,7 @@ func (t *pushTask) run(l *loop) {
 		l.counters.dropped[dropSlow].Add(1)
 	default:
 		t.result = PushWritten
+		l.writeBroadcasts(s) // what came to the door before goes before
 		l.appendBody(s, t.Body, frame.Cursor{})
 	}
 	t.wait.done()
@@ -162,6 +163,7 @@ func (l *loop) pushStored(s *session, t *pushTask) {
 	case t.LogEpoch != s.logEpoch || t.Seq != s.pushed+1 || s.queued() > l.srv.cfg.SoftOutbound:
 		l.fallBehind(s)
 	default:
+		l.writeBroadcasts(s) // what came to the door before goes before
 		s.pushed = t.Seq
 		l.appendBody(s, t.Body, frame.Cursor{LogEpoch: t.LogEpoch, Seq: t.Seq})
 	}
