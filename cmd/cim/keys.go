@@ -110,7 +110,8 @@ func (k *nodeKeys) monitorKeys(ctx context.Context, log *slog.Logger) {
 func (n *node) newBackend(cfg nodeConfig, instance string) *backend {
 	b := &backend{router: n.router, instance: instance, log: cfg.log, refused: n.refused}
 	if n.keys != nil {
-		b.gate = auth.NewGate(n.keys.tokens, instance, time.Now)
+		n.gate = auth.NewGate(n.keys.tokens, instance, time.Now)
+		b.gate = n.gate
 	}
 	return b
 }

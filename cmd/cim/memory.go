@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"runtime/debug"
 	"time"
-
-	"cim/netcore"
 )
 
 // When memory is given back; see docs/decisions/0004.
@@ -18,7 +15,7 @@ const (
 
 // monitorMemory gives back what a storm of logins left behind: the collector lets the heap grow to twice
 // what it needs during the storm and keeps the pages, and idle connections never make it look again.
-func monitorMemory(ctx context.Context, server *netcore.Server, log *slog.Logger) {
+func (n *node) monitorMemory(ctx context.Context) {
 	t := time.NewTicker(memoryInterval)
 	defer t.Stop()
 	var m memoryWatch
@@ -27,11 +24,14 @@ func monitorMemory(ctx context.Context, server *netcore.Server, log *slog.Logger
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			s := server.Stats()
+			if n.gate != nil {
+				n.gate.Expire()
+			}
+			s := n.server.Stats()
 			if m.due(s.Accepted, s.Conns) {
 				begin := time.Now()
 				debug.FreeOSMemory()
-				log.Debug("memory given back after logins", "connections", s.Conns, "took", time.Since(begin))
+				n.log.Debug("memory given back after logins", "connections", s.Conns, "took", time.Since(begin))
 			}
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"cim/internal/buildinfo"
 	"cim/netcore"
 	"cim/route"
+	"cim/route/auth"
 	"cim/route/embedded"
 	"cim/route/httpapi"
 )
@@ -51,6 +52,7 @@ type node struct {
 	leave    func() // the registry
 	side     *http.Server
 	sideAddr *net.TCPAddr
+	gate     *auth.Gate // nil: logins need no ticket
 	wg       sync.WaitGroup
 	// stopMonitors ends what only watches.
 	stopMonitors context.CancelFunc
@@ -100,7 +102,7 @@ func (n *node) start(cfg nodeConfig) (err error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopMonitors = cancel
-	n.wg.Go(func() { monitorMemory(ctx, n.server, cfg.log) })
+	n.wg.Go(func() { n.monitorMemory(ctx) })
 	n.wg.Go(func() { n.monitorStore(ctx) })
 	if n.keys != nil {
 		n.wg.Go(func() { n.keys.monitorKeys(ctx, cfg.log) })

@@ -19,6 +19,9 @@ func NewGate(keys *token.Keys, instance string, now func() time.Time) *Gate {
 	return &Gate{keys: keys, instance: instance, now: now}
 }
 
+// Expire forgets used tickets that can no longer be valid; it is to be called now and then.
+func (g *Gate) Expire() { g.used.Expire(g.now()) }
+
 // Enter takes a ticket and returns the generation that the user's secret had when it was given out, for
 // route.Login. Only a ticket that is this user's on this device is used up, so that who merely saw an id
 // cannot spend another's.

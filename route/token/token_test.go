@@ -140,19 +140,15 @@ func TestTicketsAreUsedOnce(t *testing.T) {
 	if err := u.Note(last, at.Add(TicketTime+clockSkew)); !errors.Is(err, ErrUsed) {
 		t.Errorf("again in the next generation: %v", err)
 	}
-	if u.turn(at.Add(time.Hour)); len(u.now)+len(u.before) != 0 {
+	if u.Expire(at.Add(time.Hour)); len(u.now)+len(u.before) != 0 {
 		t.Errorf("kept for ever: %d and %d", len(u.now), len(u.before))
 	}
 }
 
 func TestUsedIsBounded(t *testing.T) {
-	u := Used{now: map[string]struct{}{}, turnsAt: noon.Add(time.Minute)}
+	u := Used{now: map[usedID]struct{}{}, turnsAt: noon.Add(time.Minute)}
 	for i := range usedMax / 2 {
-		u.now[string(rune(i))] = struct{}{}
-		u.now[time.Duration(i).String()] = struct{}{}
-		if len(u.now) >= usedMax/2 {
-			break
-		}
+		u.now[usedID{byte(i), byte(i >> 8), byte(i >> 16)}] = struct{}{}
 	}
 	if err := u.Note(Ticket{ID: "one more"}, noon); !errors.Is(err, ErrFull) {
 		t.Errorf("error %v", err)
