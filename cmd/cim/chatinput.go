@@ -120,15 +120,16 @@ type input struct {
 }
 
 // parseInput reads one line. Whatever has ";;" is for one user: a private text must not go to everyone
-// because of a slip before the semicolons.
+// because of a slip before the semicolons. A blank in front of a colon is such a slip, too.
 func parseInput(line string) (input, error) {
 	if strings.TrimSpace(line) == "" {
 		return input{}, nil
 	}
-	if text, ok := strings.CutPrefix(line, "::"); ok {
+	fromColon := strings.TrimLeft(line, " \t")
+	if text, ok := strings.CutPrefix(fromColon, "::"); ok {
 		return input{kind: inputText, text: ":" + text}, nil
 	}
-	if command, ok := strings.CutPrefix(line, ":"); ok {
+	if command, ok := strings.CutPrefix(fromColon, ":"); ok {
 		command, arg, _ := strings.Cut(strings.TrimSpace(command), " ")
 		return input{kind: inputCommand, command: command, arg: strings.TrimSpace(arg)}, nil
 	}

@@ -36,6 +36,8 @@ func TestParseInput(t *testing.T) {
 		{name: "command with a word", line: ":pu  al ", want: command("pu", "al")},
 		{name: "command before semicolons", line: ":x;;hi", want: command("x;;hi", "")},
 		{name: "colon alone", line: ":", want: command("", "")},
+		{name: "command behind a blank", line: "  :olu", want: command("olu", "")},
+		{name: "text with a colon behind a blank", line: " ::)", want: text("", ":)")},
 		{name: "text with a colon", line: "::)", want: text("", ":)")},
 		{name: "text with a colon and semicolons", line: "::a;;b", want: text("", ":a;;b")},
 	} {
