@@ -23,7 +23,7 @@ var commandWords = []string{":all", ":delay ", ":emoji ", ":info", ":olu", ":pu 
 // find returns what the end of line, from start on, can become. name is the beginning of a user's name, if that
 // is what stands there.
 func (c *completer) find(line string) (start int, found []string, name string) {
-	if to, _, ok := strings.Cut(line, ";;"); ok && !strings.HasPrefix(to, ":") {
+	if to, _, ok := strings.Cut(line, ";;"); ok && !isCommand(to) {
 		return findEmoji(line)
 	}
 	if prefix, ok := strings.CutPrefix(line, ":pu "); ok {

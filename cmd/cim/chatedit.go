@@ -6,10 +6,8 @@ import (
 	"unicode"
 )
 
-const (
-	recalledLines = 500 // lines that the up key goes back to
-	literalMark   = ":" // before a colon: it begins a text, not a command
-)
+// recalledLines are how far the up key goes back.
+const recalledLines = 500
 
 // editAction is what a key asks for beyond the line itself.
 type editAction uint8
@@ -198,10 +196,13 @@ func (e *editor) remember(line string) {
 func (e *editor) beginPaste() {
 	e.pasting, e.literal, e.prefix = true, len(e.line) == 0, ""
 	typed := e.typed()
-	if to, _, private := strings.Cut(typed, ";;"); private && !strings.HasPrefix(typed, ":") {
+	if to, _, private := strings.Cut(typed, ";;"); private && !isCommand(typed) {
 		e.prefix = to + ";;"
 	}
 }
+
+// isCommand reports whether a line has a colon in front.
+func isCommand(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, " \t"), ":") }
 
 func (e *editor) endPaste() {
 	if e.pasting && e.prefix != "" && string(e.line) == e.prefix {
@@ -221,8 +222,8 @@ func (e *editor) submit() inputLine {
 		l = inputLine{err: errNotUTF8}
 	case e.pasting && l.text == e.prefix: // an empty line of it
 		l.text = ""
-	case e.literal && strings.HasPrefix(l.text, ":"):
-		l.text = literalMark + l.text
+	case e.literal:
+		l.raw = true
 	case !e.pasting:
 		e.remember(l.text)
 	}

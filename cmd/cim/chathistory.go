@@ -169,8 +169,8 @@ func (h *history) sent(n int) (lines []string, err error) {
 			return
 		case r.Name != "":
 			line = r.Name + ";;" + r.Text
-		case strings.HasPrefix(line, ":"):
-			line = literalMark + line
+		case isCommand(line):
+			line = ":" + strings.TrimLeft(line, " \t") // a text
 		}
 		if lines = append(lines, line); len(lines) > n {
 			lines = lines[1:]

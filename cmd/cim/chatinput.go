@@ -24,6 +24,7 @@ type inputLine struct {
 	text string
 	err  error
 	last bool // nothing comes after err
+	raw  bool // it was pasted: a text, whatever it begins with
 }
 
 // readLines reads r on a goroutine of its own. stop closes r, if it can be closed, and ends the goroutine as
@@ -119,6 +120,14 @@ type input struct {
 	command, arg string // inputCommand, without the colon
 }
 
+// parse reads the line.
+func (l inputLine) parse() (input, error) {
+	if l.raw && strings.TrimSpace(l.text) != "" {
+		return parseText(l.text)
+	}
+	return parseInput(l.text)
+}
+
 // parseInput reads one line. Whatever has ";;" is for one user: a private text must not go to everyone
 // because of a slip before the semicolons. A blank in front of a colon is such a slip, too.
 func parseInput(line string) (input, error) {
@@ -133,6 +142,11 @@ func parseInput(line string) (input, error) {
 		command, arg, _ := strings.Cut(strings.TrimSpace(command), " ")
 		return input{kind: inputCommand, command: command, arg: strings.TrimSpace(arg)}, nil
 	}
+	return parseText(line)
+}
+
+// parseText reads a line that is no command.
+func parseText(line string) (input, error) {
 	to, text, private := strings.Cut(line, ";;")
 	if !private {
 		return input{kind: inputText, text: line}, nil

@@ -161,7 +161,7 @@ func (c *chat) take(ctx context.Context, l inputLine) (goOn bool, err error) {
 	if c.screen != nil {
 		l.text = withEmoji(l.text)
 	}
-	in, err := parseInput(l.text)
+	in, err := l.parse()
 	if err != nil {
 		c.refuse(err)
 		return true, nil
