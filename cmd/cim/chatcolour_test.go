@@ -35,8 +35,11 @@ func TestPainterWithoutColours(t *testing.T) {
 // A user has one colour, whatever the name is written like; users differ, as far as there are colours.
 func TestColoursOfNames(t *testing.T) {
 	p := painter{manyColours}
-	if p.name(7, "a", "x") != p.name(7, "b", "x") || p.name(0, "a", "x") != p.name(0, "a", "x") {
+	if p.name(7, "a", "x") != p.name(7, "b", "x") {
 		t.Error("a user has two colours")
+	}
+	if p.name(0, "a", "x") == p.name(0, "b", "x") {
+		t.Error("two names without an id have one colour")
 	}
 	seen := map[string]bool{}
 	for id := range int64(1000) {

@@ -196,7 +196,8 @@ func TestPastLines(t *testing.T) {
 	p := newPrinter(&out, &out, true)
 	p.zone = time.FixedZone("", 3600)
 	err := p.past([]record{
-		{At: nine, Kind: "private", User: 7, Name: "b\x1bb", Text: "x\x07"}, {At: nine, Kind: "everyone", User: 7, Name: "bob", Text: "x"},
+		{At: nine, Kind: "private", User: 7, Name: "b\x1bb", Text: "x\x07"},
+		{At: nine, Kind: "everyone", User: 7, Name: "bob", Text: "x"},
 		{At: nine, Kind: "group", Group: 3, User: 7, Name: "bob", Text: "x"},
 		sentRecord(outgoing{to: "bob", text: "y"}, nine), sentRecord(outgoing{text: "y"}, nine),
 	})

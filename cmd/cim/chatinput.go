@@ -38,6 +38,7 @@ func readLines(r io.Reader) (lineCh <-chan inputLine, stop func()) {
 }
 
 // handLines runs read on a goroutine of its own. take hands over a line and reports whether more are wanted.
+// stop closes r, unless that is nil.
 func handLines(r io.Reader, read func(take func(inputLine) bool)) (lineCh <-chan inputLine, stop func()) {
 	ch, stopCh := make(chan inputLine), make(chan struct{})
 	var once sync.Once

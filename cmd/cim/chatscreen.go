@@ -99,7 +99,7 @@ func (c *chat) lines() (lineCh <-chan inputLine, stop func()) {
 	if c.screen == nil {
 		return readLines(c.in)
 	}
-	return handLines(c.in, func(take func(inputLine) bool) {
+	return handLines(nil, func(take func(inputLine) bool) { // its modes have yet to be put back
 		defer c.guard()
 		c.screen.read(take)
 	})

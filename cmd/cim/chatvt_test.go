@@ -21,7 +21,6 @@ type vt struct {
 	pending       bool // the last column is written: the next character wraps
 	marks         bool // bracketed paste
 	scrolled      []string
-	rest          string
 }
 
 func newVT(t *testing.T, columns, rows int) *vt {
