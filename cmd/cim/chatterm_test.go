@@ -176,9 +176,8 @@ func TestTerminalHostileText(t *testing.T) {
 	title := tm.tmux("display-message", "-p", "-t", "alice", "#{pane_title}")
 	tm.keys("alice", "half a line")
 	bob.say("\x1b[2J\x1b[H\x1b[31mred\x1b]0;owned\x07\x1b[?1049h\x1bc", "\u009b2J\u202eturned\u2066\b\b\r\x0e", "👨\u200d👩\u200d👧 e\u0301 שלום")
-	above := tm.endsWith("alice", "alice> half a line")
 	tm.shows("alice", "שלום")
-	above = tm.endsWith("alice", "alice> half a line")
+	above := tm.endsWith("alice", "alice> half a line")
 	want := []string{
 		`bob: \x1b[2J\x1b[H\x1b[31mred\x1b]0;owned\a\x1b[?1049h\x1bc`,
 		`bob: \u009b2J\u202eturned\u2066\b\b\r\x0e`,
