@@ -79,7 +79,7 @@ func (l *loop) takeToken(s *session, to frame.TargetKind) bool {
 
 // refuse answers a SEND that went nowhere.
 func (l *loop) refuse(s *session, clientMsgID uint64, code cimpb.Code) {
-	l.counters.refusedSends.Add(1)
+	l.counters.refusedSend(code)
 	sent := frame.Sent{ClientMsgID: clientMsgID, Code: code}
 	if code == cimpb.CodeOverloaded || code == cimpb.CodeRateLimited {
 		sent.RetryAfterMs = retrySoonMs
@@ -119,7 +119,7 @@ func (a *sendAnswer) run(l *loop) {
 	s.inFlight--
 	r := a.result
 	if r.Code != cimpb.CodeWritten && r.Code != cimpb.CodeStored {
-		l.counters.refusedSends.Add(1)
+		l.counters.refusedSend(r.Code)
 	}
 	o := l.box(s)
 	o.b = frame.AppendSent(o.b, &frame.Sent{

@@ -61,12 +61,12 @@ func TestWhatSendsAreRefused(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			peer := join(t, s, 1)
-			before := s.Stats().RefusedSends
+			before := s.Stats().RefusedSends[c.code.String()]
 			peer.send(c.bytes)
 			if f := peer.expectSent(c.id, c.code); f.GetStatus().GetRetryAfterMs() != 0 {
 				t.Errorf("told to try again: %v", f)
 			}
-			if n := s.Stats().RefusedSends - before; n != 1 {
+			if n := s.Stats().RefusedSends[c.code.String()] - before; n != 1 {
 				t.Errorf("counted %d times", n)
 			}
 			peer.sync()
@@ -250,7 +250,7 @@ func TestRefusalOfTheBackendReachesTheSender(t *testing.T) {
 	if f := c.expectSent(8, cimpb.CodeStoreUnavailable); f.GetStatus().GetRetryAfterMs() != 321 {
 		t.Errorf("told %v", f)
 	}
-	if n := s.Stats().RefusedSends; n != 1 {
+	if n := s.Stats().RefusedSends["store_unavailable"]; n != 1 {
 		t.Errorf("%d refusals are counted", n)
 	}
 }

@@ -1,6 +1,10 @@
 package netcore
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	cimpb "cim/proto"
+)
 
 // Drop is why a message was not delivered or a frame was not heeded, as the counters show it.
 type Drop uint8
@@ -26,6 +30,17 @@ var dropNames = [dropCount]string{
 // String is the name that metrics use.
 func (d Drop) String() string { return dropNames[d] }
 
+// requestCodes bounds the codes that answer one request; see cimpb.Code.
+const requestCodes = 100
+
+// refusedSend counts a SEND that went nowhere. A code that is not a request's counts as internal.
+func (c *counters) refusedSend(code cimpb.Code) {
+	if code >= requestCodes {
+		code = cimpb.CodeInternal
+	}
+	c.refusedSends[code].Add(1)
+}
+
 // counters are written by one loop, mostly, and read by whoever asks. One set per loop keeps the cores
 // off each other's cache lines.
 type counters struct {
@@ -33,7 +48,7 @@ type counters struct {
 	broadcasts, backlogReads, rounds                                      atomic.Uint64
 	closed                                                                [reasonCount]atomic.Uint64
 	dropped                                                               [dropCount]atomic.Uint64
-	refusedSends                                                          atomic.Uint64
+	refusedSends                                                          [requestCodes]atomic.Uint64 // by code
 	conns, people, devices                                                atomic.Int64
 	_                                                                     [64]byte
 }
@@ -45,10 +60,11 @@ type Stats struct {
 	Capacity int64
 	// Monotonic counters since Start.
 	Accepted, FramesIn, MessagesOut, Pings, Writes, BytesOut uint64
-	Sends, RefusedSends, Acks, Broadcasts, BacklogReads      uint64
+	Sends, Acks, Broadcasts, BacklogReads                    uint64
 	Rounds                                                   uint64            // rounds of a loop that its door woke
 	Closed                                                   map[string]uint64 // by Reason
 	Dropped                                                  map[string]uint64 // by Drop
+	RefusedSends                                             map[string]uint64 // by the name of the code that was answered; only those that occurred
 	Loops                                                    []LoopStats
 }
 
@@ -60,7 +76,7 @@ type LoopStats struct {
 
 // Stats reads all counters. It may be called from any goroutine.
 func (s *Server) Stats() Stats {
-	st := Stats{Capacity: int64(s.cfg.MaxConns), Closed: map[string]uint64{}, Dropped: map[string]uint64{}}
+	st := Stats{Capacity: int64(s.cfg.MaxConns), Closed: map[string]uint64{}, Dropped: map[string]uint64{}, RefusedSends: map[string]uint64{}}
 	for _, l := range s.loops {
 		c := &l.counters
 		st.Conns += c.conns.Load()
@@ -72,7 +88,11 @@ func (s *Server) Stats() Stats {
 		st.Writes += c.writes.Load()
 		st.BytesOut += c.bytesOut.Load()
 		st.Sends += c.sends.Load()
-		st.RefusedSends += c.refusedSends.Load()
+		for code := range c.refusedSends {
+			if n := c.refusedSends[code].Load(); n > 0 {
+				st.RefusedSends[cimpb.Code(code).String()] += n
+			}
+		}
 		st.Acks += c.acks.Load()
 		st.Broadcasts += c.broadcasts.Load()
 		st.BacklogReads += c.backlogReads.Load()

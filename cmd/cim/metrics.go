@@ -36,6 +36,7 @@ var (
 	descQueued    = describe("loop_queued_tasks", "Tasks that wait for an event loop.", "loop")
 	descLoopConns = describe("loop_connections", "Open client connections of an event loop.", "loop")
 	descClosed    = describe("connections_closed_total", "Closed client connections.", "reason")
+	descRefused   = describe("sends_refused_total", "SENDs refused, by the code that was answered.", "reason")
 	descDropped   = describe("dropped_total", "Messages and frames that were dropped.", "reason")
 )
 
@@ -51,7 +52,6 @@ var totals = []struct {
 	{describe("writes_total", "Writes to client connections."), func(s netcore.Stats) uint64 { return s.Writes }},
 	{describe("sent_bytes_total", "Bytes written to clients."), func(s netcore.Stats) uint64 { return s.BytesOut }},
 	{describe("sends_total", "SENDs received."), func(s netcore.Stats) uint64 { return s.Sends }},
-	{describe("sends_refused_total", "SENDs refused."), func(s netcore.Stats) uint64 { return s.RefusedSends }},
 	{describe("acks_total", "ACKs received, and those given for CIM clients."), func(s netcore.Stats) uint64 { return s.Acks }},
 	{describe("broadcasts_total", "Messages to everyone, once per event loop."), func(s netcore.Stats) uint64 { return s.Broadcasts }},
 	{describe("backlog_reads_total", "Reads of an inbox for a session that was behind."), func(s netcore.Stats) uint64 { return s.BacklogReads }},
@@ -82,6 +82,9 @@ func (c serverCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for reason, n := range s.Closed {
 		counter(descClosed, n, reason)
+	}
+	for reason, n := range s.RefusedSends {
+		counter(descRefused, n, reason)
 	}
 	for reason, n := range s.Dropped {
 		counter(descDropped, n, reason)
