@@ -7,10 +7,10 @@ import (
 	"cim/netcore/frame"
 )
 
-// Push is one message for the session of one user.
+// Push is one message for the session of one user, whichever that is: what is stored is ordered by its seq, and a
+// session that replaces this one reads its inbox when it opens.
 type Push struct {
 	User   int64
-	Epoch  uint64 // of the session it is meant for; a newer one takes it too, an older one does not
 	Cursor        // zero: not stored
 	Body   []byte // partial MESSAGE frame; must not be changed afterwards
 }
@@ -119,9 +119,6 @@ type pushTask struct {
 // run writes the message, or has the session look at its inbox.
 func (t *pushTask) run(l *loop) {
 	s := l.at(t.slot, t.User)
-	if s != nil && s.epoch < t.Epoch {
-		s = nil // it is being replaced; its successor reads its inbox when it opens
-	}
 	switch {
 	case t.Seq != 0:
 		if s != nil {

@@ -237,20 +237,3 @@ func TestPushEndsWithItsContextAndWithTheServer(t *testing.T) {
 		t.Errorf("with a server that stops: %v", err)
 	}
 }
-
-// A push for a session that is about to replace this one is not written to a connection that is on its way
-// out: what is not stored is absent, and the new session reads what is.
-func TestPushForANewerSession(t *testing.T) {
-	b := newFakeBackend()
-	s := start(t, b)
-	c := join(t, s, 5)
-	at, _ := s.hub.find(5)
-	if got := push(t, s, Push{User: 5, Epoch: at.epoch + 1, Body: body("lost")}); got != PushAbsent {
-		t.Errorf("answered %d", got)
-	}
-	push(t, s, Push{User: 5, Epoch: at.epoch + 1, Cursor: Cursor{1, 1}, Body: body("stored")})
-	if got := push(t, s, Push{User: 5, Epoch: at.epoch, Body: body("mine")}); got != PushWritten {
-		t.Errorf("answered %d", got)
-	}
-	c.expectTexts("mine")
-}
