@@ -22,46 +22,23 @@ const drainTime = 10 * time.Second
 
 // upCmd runs server, route and store in one process.
 type upCmd struct {
-	Listen      string        `help:"Where clients connect: host:port." default:"127.0.0.1:11211"`
-	HTTP        string        `name:"http" help:"Where the HTTP API listens: host:port." default:"127.0.0.1:8083"`
-	Data        string        `help:"Folder of accounts and inboxes, or :memory:." default:"./cim-data"`
-	Auth        string        `help:"How callers prove who they are: token (by secrets and keys) or cim (not at all, as CIM does)." enum:"token,cim" default:"token"`
-	Advertise   string        `help:"Host that clients are told to connect to, and a name by which the HTTP API may be called; required when --listen is a wildcard." placeholder:"HOST"`
-	IdleTimeout time.Duration `help:"Close a connection that sent nothing for so long; a client with hello gets 2.5 times its heartbeat." default:"90s"`
-	MaxConns    int           `help:"Connections to hold at most; 0: what the limit of open files allows." default:"0"`
-	HTTPConns   int           `name:"http-conns" help:"HTTP connections to hold at most." default:"1024"`
-	Duplicate   string        `help:"When a user connects from a second device: refuse it, or kick the first." enum:"refuse,kick" default:"refuse"`
-	Register    string        `help:"Who may make accounts; applications needs --auth token." enum:"anyone,applications" default:"anyone"`
-	tlsFlags
-	Metrics   string `help:"Also serve /metrics and /debug/pprof on this address; keep it private." placeholder:"ADDR"`
-	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
-	LogFormat string `help:"text or json." enum:"text,json" default:"text"`
+	Listen   string `help:"Where clients connect: host:port." default:"127.0.0.1:11211"`
+	HTTP     string `name:"http" help:"Where the HTTP API listens: host:port." default:"127.0.0.1:8083"`
+	Data     string `help:"Folder of accounts and inboxes, or :memory:." default:"./cim-data"`
+	Register string `help:"Who may make accounts; applications needs --auth token." enum:"anyone,applications" default:"anyone"`
+	imFlags
+	processFlags
 }
 
 // Validate is called by kong after parsing.
 func (c *upCmd) Validate() error {
-	host, _, err := net.SplitHostPort(c.Listen)
-	switch {
-	case err != nil:
-		return fmt.Errorf("--listen %q is not host:port", c.Listen)
-	case isWildcard(host) && c.Advertise == "":
-		return errors.New("--listen on all addresses needs --advertise HOST: clients are told to connect there")
-	case c.Register == registerApplications && c.Auth == authCIM:
+	if c.Register == registerApplications && c.Auth == authCIM {
 		return errors.New("--register applications needs --auth token: under --auth cim nobody is asked who they are")
-	case c.IdleTimeout < time.Second:
-		return errors.New("--idle-timeout has to be at least 1s; write durations with their unit, as 45s")
-	case c.MaxConns < 0 || c.HTTPConns < 1:
-		return errors.New("--max-conns must not be negative, and --http-conns has to be at least 1")
 	}
 	if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
 		return fmt.Errorf("--http %q is not host:port", c.HTTP)
 	}
-	return c.check()
-}
-
-func isWildcard(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "" || ip != nil && ip.IsUnspecified()
+	return errors.Join(c.imFlags.check(c.Listen), c.processFlags.check())
 }
 
 // Run serves until ctx ends, then drains.
@@ -94,7 +71,7 @@ func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
 	return nodeConfig{
 		listen: c.Listen, http: c.HTTP, data: c.Data, advertise: c.Advertise, metrics: c.Metrics,
 		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, httpConns: c.HTTPConns,
-		kickDuplicates: c.Duplicate == "kick", log: log,
+		kickDuplicates: c.Duplicate == duplicateKick, log: log,
 		auth: c.Auth, register: c.Register, proxyFrom: c.ProxyFrom,
 	}
 }
