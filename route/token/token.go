@@ -78,6 +78,9 @@ func (k *Keys) sign(c claims) (string, error) {
 	set := k.current.Load()
 	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, c)
 	t.Header["kid"] = set.id
+	if set.signing == nil {
+		return "", fmt.Errorf("%w: it only checks", ErrKey)
+	}
 	signed, err := t.SignedString(set.signing)
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
