@@ -30,6 +30,7 @@ type Server struct {
 	Instance string // random per process start
 	Host     string // where clients reach it
 	Port     int    // of the client wire
+	TLS      bool   // the client wire is TLS
 	HTTPPort int    // of its peers and of /sendMsg
 	Version  string
 	Zone     string

@@ -236,7 +236,7 @@ func (n *node) listing(cfg nodeConfig, instance string) route.Server {
 		host = n.server.Addr().IP.String()
 	}
 	return route.Server{
-		Instance: instance, Host: host, Port: n.server.Addr().Port, HTTPPort: n.httpAddr.Port,
+		Instance: instance, Host: host, Port: n.server.Addr().Port, TLS: cfg.certs != nil, HTTPPort: n.httpAddr.Port,
 		Version: buildinfo.Version(), Capacity: n.server.Capacity(),
 	}
 }

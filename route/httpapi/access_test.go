@@ -264,5 +264,5 @@ func TestAuthCIMKnowsNoSecrets(t *testing.T) {
 		f.expect(http.MethodPost, "/v1/accounts/1/"+act, "{}", 404, v1Is("unsupported", errNoSecrets.message))
 	}
 	f.expect(http.MethodPost, "/v1/login", `{"name":"alice","secret":"whatever"}`, 200,
-		`{"user_id":1,"name":"alice","server":{"host":"10.0.0.9","port":11211,"instance":"i1"},"ticket":""}`)
+		`{"user_id":1,"name":"alice","server":{"host":"10.0.0.9","port":11211,"instance":"i1","tls":false},"ticket":""}`)
 }

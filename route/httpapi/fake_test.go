@@ -24,6 +24,7 @@ type fakeRouter struct {
 	dedup    map[string]uint64
 	problems []route.Problem
 	noServer bool
+	tls      bool // what Place answers
 	logouts  []int64
 	fetches  []int64
 	pages    []int // limits that Online was asked with
@@ -157,7 +158,9 @@ func (f *fakeRouter) Place(context.Context, int64) (route.Server, error) {
 	if f.noServer {
 		return route.Server{}, route.ErrNoServer
 	}
-	return fakeServer, f.err
+	s := fakeServer
+	s.TLS = f.tls
+	return s, f.err
 }
 
 func (f *fakeRouter) Reserve(ctx context.Context, user int64, name string) (route.Server, error) {

@@ -31,6 +31,7 @@ type v1Server struct {
 	Host     string `json:"host"`
 	Port     int    `json:"port"`
 	Instance string `json:"instance"`
+	TLS      bool   `json:"tls"`
 }
 
 var errNoSecret = &failure{
@@ -53,7 +54,7 @@ func (a *API) v1Login(c *call, in *v1LoginRequest) (reply, error) {
 	}
 	out := v1LoginAnswer{
 		UserID: who.ID, Name: who.Name,
-		Server: v1Server{Host: s.Host, Port: s.Port, Instance: s.Instance},
+		Server: v1Server{Host: s.Host, Port: s.Port, Instance: s.Instance, TLS: s.TLS},
 	}
 	if a.cfg.AuthCIM {
 		return ok(out), nil

@@ -107,12 +107,13 @@ func TestV1BulkRegisterKeepsOrder(t *testing.T) {
 
 func TestV1Login(t *testing.T) {
 	const path = "/v1/login"
-	alice := `{"user_id":1,"name":"alice","server":{"host":"10.0.0.9","port":11211,"instance":"i1"},"ticket":""}`
+	alice := `{"user_id":1,"name":"alice","server":{"host":"10.0.0.9","port":11211,"instance":"i1","tls":false},"ticket":""}`
 	mismatch := v1Is("unknown_account", cimpb.CodeUnknownAccount.Sentence())
 	runV1(t, []v1Case{
 		{"by name", http.MethodPost, path, `{"name":"alice","device":"laptop"}`, nil, 200, alice},
 		{"by id", http.MethodPost, path, `{"user_id":1}`, nil, 200, alice},
 		{"by both", http.MethodPost, path, `{"user_id":1,"name":"alice"}`, nil, 200, alice},
+		{"to TLS", http.MethodPost, path, `{"user_id":1}`, func(f *fakeRouter) { f.tls = true }, 200, strings.Replace(alice, "false", "true", 1)},
 		{"by both, of two accounts", http.MethodPost, path, `{"user_id":2,"name":"alice"}`, nil, 404, mismatch},
 		{"unknown name", http.MethodPost, path, `{"name":"eve"}`, nil, 404, v1NoUser},
 		{"unknown id", http.MethodPost, path, `{"user_id":99}`, nil, 404, v1NoUser},
