@@ -39,19 +39,6 @@ func (r *Router) AccountsByPrefix(ctx context.Context, prefix string, limit int)
 	return r.cfg.Accounts.ByPrefix(ctx, prefix, limit)
 }
 
-// checkedAccount is the account of id when name is empty or its own, and it may connect.
-func (r *Router) checkedAccount(ctx context.Context, id int64, name string, generation uint64) (Account, error) {
-	c, err := r.cfg.Accounts.Credentials(ctx, id)
-	if err != nil {
-		return Account{}, fmt.Errorf("look up user %d: %w", id, err)
-	}
-	if name != "" && name != c.Name {
-		return Account{}, ErrNameMismatch
-	}
-	r.known.add(id)
-	return c.Account, mayConnect(c, generation)
-}
-
 // unknown returns those of ids that have no account.
 func (r *Router) unknown(ctx context.Context, ids []int64) (map[int64]bool, error) {
 	var ask []int64

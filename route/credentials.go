@@ -80,12 +80,18 @@ func (r *Router) SetDisabled(ctx context.Context, id int64, disabled bool) error
 	return r.end(ctx, id, KickDisabled)
 }
 
-// mayConnect checks what can change while an account exists. generation is that of the login's ticket.
-func mayConnect(c Credentials, generation uint64) error {
+// May returns why the account of c cannot be claimed under this check, or nil: for stores that look at accounts in
+// Go. c is zero when there is no account.
+// Errors: ErrUnknownUser, ErrNameMismatch, ErrDisabled, ErrReplacedSecret, in that order.
+func (k AccountCheck) May(c Credentials) error {
 	switch {
+	case c.ID == 0:
+		return ErrUnknownUser
+	case k.Name != "" && k.Name != c.Name:
+		return ErrNameMismatch
 	case c.Disabled:
 		return ErrDisabled
-	case generation != 0 && generation != c.Generation:
+	case k.Generation != 0 && k.Generation != c.Generation:
 		return ErrReplacedSecret
 	}
 	return nil

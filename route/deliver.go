@@ -12,8 +12,8 @@ import (
 func (r *Router) Deliver(ctx context.Context, sends []Send) []Outcome {
 	out := make([]Outcome, len(sends))
 	d := delivery{Router: r, sends: sends, out: out}
-	d.checkReceivers(ctx)
 	d.store(ctx)
+	d.checkReceivers(ctx)
 	d.locate(ctx)
 	d.push(ctx, d.targets)
 	d.pushAgain(ctx)
@@ -40,17 +40,22 @@ type target struct {
 // single reports whether send i goes to one receiver and has not failed yet.
 func (d *delivery) single(i int) bool { return !d.sends[i].Everyone && d.out[i].Err == nil }
 
+// unstored reports whether send i goes to one receiver, now or never.
+func (d *delivery) unstored(i int) bool { return d.single(i) && d.sends[i].QoS == AtMostOnce }
+
+// checkReceivers looks for the accounts of those who are sent what is not stored. Of the others, the Inbox says
+// that they do not exist.
 func (d *delivery) checkReceivers(ctx context.Context) {
 	var ids []int64
 	for i := range d.sends {
-		if !d.sends[i].Everyone {
+		if d.unstored(i) {
 			ids = append(ids, d.sends[i].To)
 		}
 	}
 	missing, err := d.unknown(ctx, ids)
 	for i := range d.sends {
 		switch {
-		case d.sends[i].Everyone:
+		case !d.unstored(i):
 		case err != nil:
 			d.out[i].Err = fmt.Errorf("look up the receiver: %w", err)
 		case missing[d.sends[i].To]:
@@ -72,13 +77,18 @@ func (d *delivery) store(ctx context.Context) {
 			// Chosen before the first attempt: clients of stores repeat calls on their own.
 			id = rand.Uint64()
 		}
-		entries = append(entries, Entry{Receiver: s.To, Sender: s.From, Device: s.Device, ClientMsgID: id, Body: s.Body})
+		entries = append(entries, Entry{
+			Receiver: s.To, Sender: s.From, Device: s.Device, ClientMsgID: id, Body: s.Body, MustExist: !d.known.has(s.To),
+		})
 		index = append(index, i)
 	}
 	if len(entries) == 0 {
 		return
 	}
 	for n, a := range d.cfg.Inbox.Append(ctx, entries) {
+		if entries[n].MustExist && a.Err == nil {
+			d.known.add(entries[n].Receiver)
+		}
 		d.stored(index[n], a)
 	}
 }
@@ -100,7 +110,7 @@ func (d *delivery) locate(ctx context.Context) {
 	var users []int64
 	var index []int
 	for i, s := range d.sends {
-		if d.single(i) && s.QoS == AtMostOnce {
+		if d.unstored(i) {
 			users = append(users, s.To)
 			index = append(index, i)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 )
 
@@ -36,9 +35,6 @@ type Config struct {
 type Router struct {
 	cfg   Config
 	known *knownUsers
-	// reserving keeps two logins of one user by CIM's /login apart: until the server has the reservation, it
-	// cannot prove that it holds the session. By user id modulo the number of locks.
-	reserving [64]sync.Mutex
 }
 
 // New checks cfg and fills in its defaults.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Login asks for the session of a user on a server.
@@ -25,14 +26,19 @@ type Session struct {
 	Inbox Position
 }
 
-// Claim makes the asking server the holder of the user's session.
+// reservationGrace is how long a session of CIM's login may be on its way to the server that it was claimed for,
+// which cannot prove it until then: the longest that a route waits for the server's answer, and as much again
+// for the store's.
+const reservationGrace = 2 * time.Second
+
+// Claim makes the asking server the holder of the user's session, in one call of the Directory, which looks at
+// the account in the same step. So who disables an account afterwards finds the session there, and ends it.
 // Errors: ErrUnknownUser, ErrNameMismatch, ErrDisabled, ErrReplacedSecret, ErrHeld, and those of the store.
 func (r *Router) Claim(ctx context.Context, l Login) (Session, error) {
-	a, err := r.checkedAccount(ctx, l.User, l.Name, l.Generation)
-	if err != nil {
-		return Session{}, err
+	req := ClaimRequest{
+		User: l.User, Device: l.Device, Instance: l.Instance, Cursor: l.Cursor,
+		Check: &AccountCheck{Name: l.Name, Generation: l.Generation},
 	}
-	req := ClaimRequest{User: l.User, Device: l.Device, Instance: l.Instance, Cursor: l.Cursor}
 	if l.Reserved != 0 {
 		req.Takeover, req.ReplaceEpoch = TakeoverEpoch, l.Reserved
 	}
@@ -40,23 +46,7 @@ func (r *Router) Claim(ctx context.Context, l Login) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	if err := r.stillMay(ctx, l, c.Epoch); err != nil {
-		return Session{}, err
-	}
-	return Session{Account: a, Epoch: c.Epoch, Inbox: c.Inbox}, nil
-}
-
-// stillMay looks again after the claim: who disables an account ends the session that the Directory has by
-// then, and would miss one that was claimed a moment later.
-func (r *Router) stillMay(ctx context.Context, l Login, epoch uint64) error {
-	_, err := r.checkedAccount(ctx, l.User, l.Name, l.Generation)
-	if err == nil {
-		return nil
-	}
-	if rerr := r.cfg.Directory.Release(ctx, l.User, epoch); rerr != nil {
-		r.cfg.Logger.Warn("a refused login was not undone", "user", l.User, "err", rerr)
-	}
-	return err
+	return Session{Account: c.Account, Epoch: c.Epoch, Inbox: c.Inbox}, nil
 }
 
 // claim resolves who may replace whom. A session is in the way only if its server proves that it lives.
@@ -66,7 +56,7 @@ func (r *Router) claim(ctx context.Context, req ClaimRequest) (Claim, error) {
 	}
 	c, err := r.cfg.Directory.Claim(ctx, req)
 	if errors.Is(err, ErrHeld) {
-		if r.lives(ctx, req.User, c.Previous) {
+		if r.inTheWay(ctx, req.User, c) {
 			return Claim{}, ErrHeld
 		}
 		req.Takeover, req.ReplaceEpoch = TakeoverEpoch, c.Previous.Epoch
@@ -75,20 +65,34 @@ func (r *Router) claim(ctx context.Context, req ClaimRequest) (Claim, error) {
 	if err != nil {
 		return Claim{}, fmt.Errorf("claim user %d: %w", req.User, err)
 	}
+	r.known.add(req.User)
 	r.endPrevious(ctx, req, c.Previous)
 	return c, nil
 }
 
-// lives asks the server of a session for proof. No server, no answer or a no means that it does not live.
-func (r *Router) lives(ctx context.Context, user int64, l Location) bool {
+// inTheWay asks the server of the session that refused a claim for proof. No server, no answer or a no means that
+// the session does not live, unless it may be a reservation that has not arrived yet. Only CIM's sessions have
+// no device.
+func (r *Router) inTheWay(ctx context.Context, user int64, refused Claim) bool {
+	holds, answered := r.proof(ctx, user, refused.Previous)
+	return holds || answered && refused.Previous.Device == "" && refused.HeldFor < reservationGrace
+}
+
+// proof asks the server of a session whether it lives there.
+func (r *Router) proof(ctx context.Context, user int64, l Location) (holds, answered bool) {
 	p, ok := r.peer(l.Instance)
 	if !ok {
-		return false
+		return false, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.ProofTimeout)
 	defer cancel()
 	holds, err := p.Holds(ctx, user, l.Epoch)
-	return err == nil && holds
+	return holds && err == nil, err == nil
+}
+
+// Renew asks the Directory about sessions of a server; see Directory.Renew.
+func (r *Router) Renew(ctx context.Context, renewals []Renewal) []Renewed {
+	return r.cfg.Directory.Renew(ctx, renewals)
 }
 
 // endPrevious tells the replaced session's server. Losing this is harmless: a stale session cannot write

@@ -1,6 +1,9 @@
 package route
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Accounts keeps who may connect. Safe for concurrent use.
 type Accounts interface {
@@ -42,7 +45,14 @@ type ClaimRequest struct {
 	Instance     string // the claiming server
 	Takeover     Takeover
 	ReplaceEpoch uint64
-	Cursor       Cursor // acknowledged in the same step when its LogEpoch is the inbox's; zero: none
+	Cursor       Cursor        // acknowledged in the same step when its LogEpoch is the inbox's; zero: none
+	Check        *AccountCheck // nil: the account is not looked at
+}
+
+// AccountCheck has a claim look at the account in the same step: it has to exist and must not be disabled.
+type AccountCheck struct {
+	Name       string // has to be the account's; empty: any
+	Generation uint64 // has to be that of Credentials; 0: any
 }
 
 // Claim is the answer to a ClaimRequest.
@@ -50,20 +60,56 @@ type Claim struct {
 	Epoch    uint64   // higher than every earlier one of this user
 	Previous Location // the session that was replaced, or that refused the claim
 	Inbox    Position
+	Account  Account       // with ClaimRequest.Check
+	HeldFor  time.Duration // with ErrHeld: the age of Previous by the store's clock, in ms, at least 0
+}
+
+// Renewal asks whether a session is still its server's.
+type Renewal struct {
+	User     int64
+	Epoch    uint64
+	Instance string
+	Device   string
+}
+
+// RenewState is what a Renewal found.
+type RenewState uint8
+
+const (
+	RenewKept     RenewState = iota // still that session's
+	RenewRestored                   // the store had lost it: it is published again
+	RenewLost                       // a newer session took over, or this one was released: the server ends it
+)
+
+// Renewed answers one Renewal.
+type Renewed struct {
+	State RenewState
+	Inbox Position // with RenewKept and RenewRestored
+	Err   error    // ErrStoreUnavailable; then nothing else is said, and it is to be asked again
 }
 
 // Directory keeps who is connected where. Safe for concurrent use.
 type Directory interface {
 	// Claim makes the caller the holder of the user's session with a new epoch: the larger of the last
 	// epoch + 1 and the store's clock in ms. When a session is in the way that Takeover does not cover, it
-	// changes nothing and returns ErrHeld together with Previous. A session of an instance that no longer
-	// runs is the caller's business (see Router).
-	// Errors: ErrHeld; ErrStoreUnavailable.
+	// changes nothing and returns ErrHeld together with Previous and HeldFor. A session of an instance that no
+	// longer runs is the caller's business (see Router). With Check, the account is looked at first, in the
+	// same step: a claim that begins after a change of the account was answered sees it, and a claim that was
+	// answered is found by every Lookup that begins after the change.
+	// Errors: with Check, in this order, ErrUnknownUser, ErrNameMismatch, ErrDisabled and ErrReplacedSecret;
+	// ErrHeld; ErrStoreUnavailable.
 	Claim(ctx context.Context, r ClaimRequest) (Claim, error)
-	// Release clears the holder if epoch is still its session's, and is a no-op otherwise.
+	// Release clears the holder if epoch is still its session's, and is a no-op otherwise. It keeps the epoch.
 	Release(ctx context.Context, user int64, epoch uint64) error
 	// Lookup returns the holders of users, in that order; the zero Location where nobody is.
 	Lookup(ctx context.Context, users []int64) ([]Location, error)
+	// Renew answers each renewal, in order, and each in one step of its own. Its epoch against the last one that
+	// the store knows of the user:
+	//   - the same, held by Instance: RenewKept;
+	//   - higher, or the store knows nothing of the user: RenewRestored, the session holds the user again;
+	//   - lower, or the same and not held by Instance: RenewLost, nothing is changed.
+	// A restored epoch counts as given: every later claim's is higher.
+	Renew(ctx context.Context, renewals []Renewal) []Renewed
 }
 
 // Entry is one message to be stored.
@@ -73,6 +119,7 @@ type Entry struct {
 	Device      string
 	ClientMsgID uint64 // never 0
 	Body        []byte // the store copies what it keeps
+	MustExist   bool   // ErrUnknownUser when no account has the receiver's id, seen in the same step
 }
 
 // Appended answers one Entry.
@@ -81,7 +128,7 @@ type Appended struct {
 	LogEpoch  uint64
 	Duplicate bool     // the same message was stored at Seq within DedupWindow and DedupPerUser
 	Holder    Location // the receiver's session at that moment
-	Err       error    // ErrInboxFull, ErrDiskFull, ErrStoreUnavailable; then nothing was stored
+	Err       error    // ErrUnknownUser, ErrInboxFull, ErrDiskFull, ErrStoreUnavailable; then nothing was stored
 }
 
 // Ack acknowledges a user's messages up to Cursor.Seq.

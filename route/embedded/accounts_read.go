@@ -30,7 +30,7 @@ func (s *Store) ByID(ctx context.Context, ids []int64) ([]route.Account, error) 
 	return found, nil
 }
 
-// byID must run in read.
+// byID must run in read or on the committer, while the files are surely open.
 func (s *Store) byID(id int64) (route.Credentials, error) {
 	c, changes, ok := s.accounts.cached(id)
 	if ok || id <= 0 || id > s.accounts.durable.Load() {

@@ -97,6 +97,9 @@ func (a *appendRequest) finish(s *Store, err error) {
 // append adds one entry to the round.
 func (r *round) append(e *route.Entry) route.Appended {
 	s := r.store
+	if err := s.mustExist(e); err != nil {
+		return route.Appended{Err: err}
+	}
 	in, err := s.inboxes.get(s.db, e.Receiver)
 	if err == nil {
 		err = s.inboxes.learnNames(s.db, in)
@@ -114,6 +117,18 @@ func (r *round) append(e *route.Entry) route.Appended {
 	}
 	r.write(in, n, sec, e.Body)
 	return route.Appended{Seq: in.last, LogEpoch: in.logEpoch}
+}
+
+// mustExist looks for the receiver's account when the entry asks for it. Committer only.
+func (s *Store) mustExist(e *route.Entry) error {
+	if !e.MustExist {
+		return nil
+	}
+	c, err := s.byID(e.Receiver)
+	if err == nil && c.ID == 0 {
+		err = route.ErrUnknownUser
+	}
+	return err
 }
 
 // admit checks the caps.

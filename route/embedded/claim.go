@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -24,19 +25,24 @@ type epochs struct {
 // next returns a new epoch, having reserved more first when none are left.
 func (e *epochs) next(s *Store) (uint64, error) {
 	epoch := max(e.last+1, s.nowMs())
+	return epoch, e.reach(s, epoch)
+}
+
+// reach makes sure that every later epoch is above this one.
+func (e *epochs) reach(s *Store, epoch uint64) error {
 	if epoch > e.limit {
 		limit := epoch + epochsAhead
 		b := s.db.NewBatch()
 		if err := b.Set(keyEpochLimit, uint64Value(limit), nil); err != nil {
-			return 0, fmt.Errorf("%w: reserve epochs: %w", route.ErrStoreUnavailable, err)
+			return fmt.Errorf("%w: reserve epochs: %w", route.ErrStoreUnavailable, err)
 		}
 		if err := s.commit(b, true); err != nil {
-			return 0, err
+			return err
 		}
 		e.limit = limit
 	}
-	e.last = epoch
-	return epoch, nil
+	e.last = max(e.last, epoch)
+	return nil
 }
 
 type claimRequest struct {
@@ -67,6 +73,11 @@ func (c *claimRequest) weight() int { return 200 }
 // told of this session too.
 func (c *claimRequest) apply(r *round) {
 	s := r.store
+	account, err := c.check(s)
+	if err != nil {
+		c.err = err
+		return
+	}
 	in, err := s.inboxes.get(s.db, c.ask.User)
 	if err != nil {
 		c.err = err
@@ -78,20 +89,48 @@ func (c *claimRequest) apply(r *round) {
 		return
 	}
 	if c.claim, c.err = s.directory.claim(&c.ask, epoch); c.err != nil {
+		c.claim.HeldFor = age(c.claim.Previous.Epoch, r.nowMs)
 		return
 	}
-	if in.logEpoch == 0 {
-		// Named now, so that the session is not told of another epoch with its first message.
-		in.logEpoch = max(1, r.nowMs)
-		r.change(in)
-		r.sync = true
-	}
+	r.nameLog(in)
 	if c.err = r.ack(in, c.ask.Cursor); c.err != nil {
 		s.directory.release(c.ask.User, c.claim.Epoch)
 		c.claim = route.Claim{}
 		return
 	}
-	c.claim.Inbox = in.position()
+	c.claim.Inbox, c.claim.Account = in.position(), account
+}
+
+// check looks at the account when the claim asks for it. A change of the account that is in the same round comes
+// after the claim, and is answered after it.
+func (c *claimRequest) check(s *Store) (route.Account, error) {
+	if c.ask.Check == nil {
+		return route.Account{}, nil
+	}
+	account, err := s.byID(c.ask.User)
+	if err == nil {
+		err = c.ask.Check.May(account)
+	}
+	return account.Account, err
+}
+
+// age is how long ago an epoch was given, as far as the clock tells: epochs may run ahead of it.
+func age(epoch, nowMs uint64) time.Duration {
+	if epoch >= nowMs {
+		return 0
+	}
+	return time.Duration(nowMs-epoch) * time.Millisecond
+}
+
+// nameLog gives an inbox that was never used its log epoch, so that its session is not told of another one with its
+// first message.
+func (r *round) nameLog(in *inbox) {
+	if in.logEpoch != 0 {
+		return
+	}
+	in.logEpoch = max(1, r.nowMs)
+	r.change(in)
+	r.sync = true
 }
 
 func (c *claimRequest) finish(_ *Store, err error) {

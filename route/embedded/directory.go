@@ -13,14 +13,16 @@ import (
 const directoryShards = 64
 
 // directory is who is connected where. It lives in memory only: the instances of a process that ended never
-// come back, so neither do its sessions. Epochs are kept by epochs.
+// come back, so neither do its sessions. Epochs are kept by epochs. A user who was connected costs 16 bytes in
+// a map until the process ends.
 type directory struct {
 	shards [directoryShards]directoryShard
 }
 
 type directoryShard struct {
 	mu     sync.RWMutex
-	byUser map[int64]route.Location // guarded by mu
+	byUser map[int64]route.Location // guarded by mu; who is connected
+	ended  map[int64]uint64         // guarded by mu; last epoch of those who were, so that a renewal cannot bring it back
 }
 
 func (d *directory) shard(user int64) *directoryShard {
@@ -43,12 +45,18 @@ func (d *directory) claim(q *route.ClaimRequest, epoch uint64) (route.Claim, err
 	if previous.Held() && !covers(q, previous) {
 		return route.Claim{Previous: previous}, route.ErrHeld
 	}
-	if sh.byUser == nil {
-		sh.byUser = map[int64]route.Location{}
-	}
-	// A device id may be cut out of a larger buffer, and an entry lives for months.
-	sh.byUser[q.User] = route.Location{Instance: q.Instance, Epoch: epoch, Device: strings.Clone(q.Device)}
+	sh.hold(q.User, route.Location{Instance: q.Instance, Epoch: epoch, Device: q.Device})
 	return route.Claim{Epoch: epoch, Previous: previous}, nil
+}
+
+// hold must run with mu held.
+func (sh *directoryShard) hold(user int64, at route.Location) {
+	if sh.byUser == nil {
+		sh.byUser, sh.ended = map[int64]route.Location{}, map[int64]uint64{}
+	}
+	at.Device = strings.Clone(at.Device) // it may be cut out of a larger buffer, and an entry lives for months
+	sh.byUser[user] = at
+	delete(sh.ended, user)
 }
 
 func covers(q *route.ClaimRequest, held route.Location) bool {
@@ -65,9 +73,25 @@ func (d *directory) release(user int64, epoch uint64) {
 	sh := d.shard(user)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.byUser[user].Epoch == epoch {
+	if at := sh.byUser[user]; at.Held() && at.Epoch == epoch {
 		delete(sh.byUser, user)
+		sh.ended[user] = epoch
 	}
+}
+
+func (d *directory) renew(q *route.Renewal) route.RenewState {
+	sh := d.shard(q.User)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	at := sh.byUser[q.User]
+	switch {
+	case at.Held() && at.Epoch == q.Epoch && at.Instance == q.Instance:
+		return route.RenewKept
+	case q.Epoch <= max(at.Epoch, sh.ended[q.User]):
+		return route.RenewLost
+	}
+	sh.hold(q.User, route.Location{Instance: q.Instance, Epoch: q.Epoch, Device: q.Device})
+	return route.RenewRestored
 }
 
 // Release implements route.Directory.

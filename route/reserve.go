@@ -1,0 +1,35 @@
+package route
+
+import (
+	"context"
+	"fmt"
+)
+
+// Reserve is CIM's login: it claims the session on behalf of the server that the client will be sent to,
+// before the client connects there. What is sent to the user meanwhile waits for them.
+// Errors: ErrUnknownUser, ErrNameMismatch, ErrDisabled, ErrHeld, ErrNoServer, and those of the store.
+func (r *Router) Reserve(ctx context.Context, user int64, name string) (Server, error) {
+	s, p, err := r.place(ctx, user)
+	if err != nil {
+		return Server{}, err
+	}
+	c, err := r.claim(ctx, ClaimRequest{User: user, Instance: s.Instance, Check: &AccountCheck{Name: name}})
+	if err != nil {
+		return Server{}, err
+	}
+	if err := p.Reserve(ctx, c.Account, c.Epoch); err != nil {
+		r.undo(ctx, user, c.Epoch)
+		return Server{}, fmt.Errorf("%w: %w", ErrNoServer, err)
+	}
+	return s, nil
+}
+
+// undo releases the session of a login that failed, so that it does not lock the user out. That the caller has
+// given up may be why it failed.
+func (r *Router) undo(ctx context.Context, user int64, epoch uint64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.ProofTimeout)
+	defer cancel()
+	if err := r.cfg.Directory.Release(ctx, user, epoch); err != nil {
+		r.cfg.Logger.Warn("a failed login was not undone", "user", user, "err", err)
+	}
+}
