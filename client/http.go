@@ -88,7 +88,7 @@ func (a *api) once(ctx context.Context, method, path, token string, body []byte,
 	}
 	resp, err := a.http.Do(req)
 	if err != nil {
-		return &unreachableError{unwrapURL(err)}
+		return &unreachableError{ExplainTLS(a.base, unwrapURL(err))}
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -150,6 +150,7 @@ type serverPlace struct {
 	Host     string `json:"host"`
 	Port     int    `json:"port"`
 	Instance string `json:"instance"`
+	TLS      bool   `json:"tls"`
 }
 
 func (p serverPlace) addr() string { return net.JoinHostPort(p.Host, strconv.Itoa(p.Port)) }

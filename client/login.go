@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -27,14 +28,14 @@ func (c *Client) establish(ctx context.Context, at *loginAnswer) (*conn, error) 
 		}
 	}
 	addr := at.Server.addr()
-	nc, err := c.dial(ctx, addr)
+	nc, err := c.dial(ctx, at.Server)
 	if err != nil {
 		return nil, wrapStep("connect to the server", err)
 	}
 	cn := newConn(nc, c.acks, c.opts.WriteTimeout)
 	if err := c.greet(ctx, cn, at); err != nil {
 		_ = nc.Close()
-		return nil, wrapStep("log in at the server "+addr, err)
+		return nil, wrapStep("log in at the server "+addr, ExplainTLS(addr, err)) // a server of TLS 1.3 looks at certificates last
 	}
 	cn.session.Addr = addr
 	return cn, nil
@@ -53,11 +54,16 @@ func (c *Client) greet(ctx context.Context, cn *conn, at *loginAnswer) error {
 	if _, err = cn.nc.Write(login); err == nil {
 		err = cn.awaitWelcome()
 	}
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, io.EOF):
+		return errNoWelcome
 	}
 	return err
 }
+
+var errNoWelcome = errors.New("the server closed the connection without a word; does it speak TLS, and the route not say so?")
 
 func (c *Client) loginFrame(at *loginAnswer) *cimpb.Frame {
 	hello := &cimpb.Hello{

@@ -60,8 +60,9 @@ type Options struct {
 	// Dialer connects to servers, and to the route unless HTTP is set. Default: net.Dialer.
 	Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 	HTTP   *http.Client // default: one of its own
-	// TLS has the servers speak TLS, and says whom to trust; the route uses it too when its URL is https and HTTP is
-	// not set. nil: servers without TLS, and the system's authorities for the route.
+	// TLS says whom to trust, and has servers speak TLS even if the route does not say that they do, as behind a proxy
+	// that takes TLS off. The route uses it too when its URL is https and HTTP is not set. nil: the system's
+	// authorities, and TLS with the servers of which the route says that they speak it.
 	TLS *tls.Config
 
 	ConnectTimeout time.Duration // log in, connect, WELCOME: all of one attempt; default 15 s

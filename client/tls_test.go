@@ -3,7 +3,10 @@ package client
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
+	"errors"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -50,6 +53,69 @@ func TestOverTLS(t *testing.T) {
 	}
 }
 
+// The route's word is enough where the system knows the authority, and here it does not.
+func TestTLSBecauseTheRouteSaysSo(t *testing.T) {
+	s, o, _, trust := overTLS(t)
+	o.HTTP = &http.Client{Transport: &http.Transport{TLSClientConfig: trust}}
+	defer o.HTTP.CloseIdleConnections()
+	for _, says := range []bool{true, false} {
+		s.changePlace(t, func(p *serverPlace) { p.TLS = says })
+		_, err := Connect(t.Context(), o)
+		e, isTLS := errors.AsType[*TLSError](err)
+		if isTLS != says || isTLS && e.Fault != TLSUntrusted || !isTLS && !errors.Is(err, errNoWelcome) {
+			t.Errorf("the route says %t: %v", says, err)
+		}
+	}
+	o.TLS = trust
+	for _, says := range []bool{true, false} {
+		s.changePlace(t, func(p *serverPlace) { p.TLS = says })
+		c, err := Connect(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close(t.Context())
+	}
+}
+
+// changePlace has the route send clients to a server that it describes otherwise.
+func (s *fake) changePlace(t *testing.T, change func(*serverPlace)) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.login
+	s.login = func(n int, w http.ResponseWriter) bool {
+		rec := httptest.NewRecorder()
+		done := before(n, rec)
+		var answer loginAnswer
+		if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil {
+			t.Errorf("the fake's answer: %v", err)
+		}
+		change(&answer.Server)
+		answerJSON(w, http.StatusOK, answer)
+		return done
+	}
+}
+
+func TestServerWithoutTLS(t *testing.T) {
+	_, o, _ := overTCP(t)
+	o.TLS = &tls.Config{}
+	o.HTTP = &http.Client{Transport: &http.Transport{}}
+	defer o.HTTP.CloseIdleConnections()
+	_, err := Connect(t.Context(), o)
+	if e, ok := errors.AsType[*TLSError](err); !ok || e.Fault != TLSNotSpoken || !strings.Contains(err.Error(), "leave Options.TLS out") {
+		t.Error(err)
+	}
+}
+
+func TestRouteWithoutTLS(t *testing.T) {
+	_, o, _ := overTCP(t)
+	o.Route = strings.Replace(o.Route, "http:", "https:", 1)
+	_, err := Connect(t.Context(), o)
+	if e, ok := errors.AsType[*TLSError](err); !ok || e.Fault != TLSNotSpoken || e.Peer != o.Route || !errors.Is(err, ErrUnreachable) {
+		t.Error(err)
+	}
+}
+
 func TestTLSNeedsTrust(t *testing.T) {
 	_, o, _, trust := overTLS(t)
 	stranger := trust.Clone()
@@ -61,7 +127,7 @@ func TestTLSNeedsTrust(t *testing.T) {
 		if c, err := Connect(t.Context(), o); err == nil {
 			_ = c.Close(t.Context())
 			t.Errorf("%s: connected", name)
-		} else if !strings.Contains(err.Error(), "certificate") {
+		} else if _, ok := errors.AsType[*TLSError](err); !ok || !strings.Contains(err.Error(), "certificate") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -69,6 +135,9 @@ func TestTLSNeedsTrust(t *testing.T) {
 
 func TestServerNameIsTheRoutesUnlessGiven(t *testing.T) {
 	for given, want := range map[string]string{"": "im.example.com", "other": "other"} {
+		if got := tlsFor(nil, "im.example.com:11211").ServerName; got != "im.example.com" {
+			t.Errorf("without a configuration: %q", got)
+		}
 		if got := tlsFor(&tls.Config{ServerName: given}, "im.example.com:11211").ServerName; got != want {
 			t.Errorf("given %q: %q", given, got)
 		}
