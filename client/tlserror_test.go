@@ -46,7 +46,7 @@ func TestExplainTLS(t *testing.T) {
 		if !strings.HasPrefix(e.Error(), e.What()) || !strings.Contains(e.Error(), tc.advice) {
 			t.Errorf("%s: %q", name, e.Error())
 		}
-		if ExplainTLS("other", err) != err {
+		if again, _ := errors.AsType[*TLSError](ExplainTLS("other", err)); again != e {
 			t.Errorf("%s: explained twice", name)
 		}
 	}
@@ -54,7 +54,8 @@ func TestExplainTLS(t *testing.T) {
 
 func TestExplainTLSLeavesOtherErrorsAlone(t *testing.T) {
 	for _, err := range []error{nil, io.EOF, &net.OpError{Op: "dial", Err: errors.New("no certificate")}, refusal(1)} {
-		if got := ExplainTLS("h:1", err); got != err {
+		got := ExplainTLS("h:1", err)
+		if _, explained := errors.AsType[*TLSError](got); explained || !errors.Is(got, err) {
 			t.Errorf("%v became %v", err, got)
 		}
 	}
