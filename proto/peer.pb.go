@@ -28,7 +28,7 @@ const (
 type PushResult int32
 
 const (
-	PushResult_PUSH_UNSPECIFIED PushResult = 0
+	PushResult_PUSH_UNSPECIFIED PushResult = 0 // the server could not say, for example because it stops
 	PushResult_WRITTEN          PushResult = 1 // handed to the session's socket
 	PushResult_ABSENT           PushResult = 2 // no such session here: look it up again
 	PushResult_SLOW             PushResult = 3 // the session is behind or its socket is full; what is stored stays stored
@@ -84,9 +84,11 @@ type PushBatch struct {
 	ToInstance    string                 `protobuf:"bytes,2,opt,name=to_instance,json=toInstance,proto3" json:"to_instance,omitempty"`       // who is meant; another instance on that address refuses the batch
 	Pushes        []*Push                `protobuf:"bytes,3,rep,name=pushes,proto3" json:"pushes,omitempty"`
 	Broadcasts    []*Broadcast           `protobuf:"bytes,4,rep,name=broadcasts,proto3" json:"broadcasts,omitempty"`
-	Holds         []*SessionRef          `protobuf:"bytes,5,rep,name=holds,proto3" json:"holds,omitempty"`     // does this session live here?
-	Expects       []*Expect              `protobuf:"bytes,6,rep,name=expects,proto3" json:"expects,omitempty"` // keep a place for these users
-	Kicks         []*SessionRef          `protobuf:"bytes,7,rep,name=kicks,proto3" json:"kicks,omitempty"`     // end these sessions
+	Holds         []*SessionRef          `protobuf:"bytes,5,rep,name=holds,proto3" json:"holds,omitempty"`                               // does this session live here?
+	Expects       []*Expect              `protobuf:"bytes,6,rep,name=expects,proto3" json:"expects,omitempty"`                           // keep a place for these users
+	Kicks         []*SessionRef          `protobuf:"bytes,7,rep,name=kicks,proto3" json:"kicks,omitempty"`                               // end these sessions
+	CatchUps      []int64                `protobuf:"varint,8,rep,packed,name=catch_ups,json=catchUps,proto3" json:"catch_ups,omitempty"` // users whose session should read on from its inbox
+	Onlines       []*OnlineAsk           `protobuf:"bytes,9,rep,name=onlines,proto3" json:"onlines,omitempty"`                           // who is connected?
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -166,6 +168,20 @@ func (x *PushBatch) GetExpects() []*Expect {
 func (x *PushBatch) GetKicks() []*SessionRef {
 	if x != nil {
 		return x.Kicks
+	}
+	return nil
+}
+
+func (x *PushBatch) GetCatchUps() []int64 {
+	if x != nil {
+		return x.CatchUps
+	}
+	return nil
+}
+
+func (x *PushBatch) GetOnlines() []*OnlineAsk {
+	if x != nil {
+		return x.Onlines
 	}
 	return nil
 }
@@ -407,6 +423,8 @@ type Expect struct {
 	User          int64                  `protobuf:"varint,1,opt,name=user,proto3" json:"user,omitempty"`
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	SessionEpoch  uint64                 `protobuf:"varint,3,opt,name=session_epoch,json=sessionEpoch,proto3" json:"session_epoch,omitempty"` // reserved already (CIM's login); 0: a hello session claims by itself
+	Device        bool                   `protobuf:"varint,4,opt,name=device,proto3" json:"device,omitempty"`                                 // the account is a device's
+	WithinMs      uint32                 `protobuf:"varint,5,opt,name=within_ms,json=withinMs,proto3" json:"within_ms,omitempty"`             // how late the user may be asked to come; later is a refusal
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -462,6 +480,73 @@ func (x *Expect) GetSessionEpoch() uint64 {
 	return 0
 }
 
+func (x *Expect) GetDevice() bool {
+	if x != nil {
+		return x.Device
+	}
+	return false
+}
+
+func (x *Expect) GetWithinMs() uint32 {
+	if x != nil {
+		return x.WithinMs
+	}
+	return 0
+}
+
+// OnlineAsk asks for one page of the users with a session, in an order of the server's own.
+type OnlineAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	After         int64                  `protobuf:"varint,1,opt,name=after,proto3" json:"after,omitempty"` // the next of the page before; 0: from the start
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OnlineAsk) Reset() {
+	*x = OnlineAsk{}
+	mi := &file_peer_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OnlineAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OnlineAsk) ProtoMessage() {}
+
+func (x *OnlineAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OnlineAsk.ProtoReflect.Descriptor instead.
+func (*OnlineAsk) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OnlineAsk) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *OnlineAsk) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 // PushReply answers list for list, in the order of the batch.
 type PushReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -472,13 +557,15 @@ type PushReply struct {
 	Admissions    []*Admission           `protobuf:"bytes,5,rep,name=admissions,proto3" json:"admissions,omitempty"` // for expects
 	Kicks         []bool                 `protobuf:"varint,6,rep,packed,name=kicks,proto3" json:"kicks,omitempty"`   // a session was ended
 	Load          *Load                  `protobuf:"bytes,7,opt,name=load,proto3" json:"load,omitempty"`
+	CatchUps      []bool                 `protobuf:"varint,8,rep,packed,name=catch_ups,json=catchUps,proto3" json:"catch_ups,omitempty"` // the user has a session here
+	Onlines       []*OnlinePage          `protobuf:"bytes,9,rep,name=onlines,proto3" json:"onlines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PushReply) Reset() {
 	*x = PushReply{}
-	mi := &file_peer_proto_msgTypes[5]
+	mi := &file_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +577,7 @@ func (x *PushReply) String() string {
 func (*PushReply) ProtoMessage() {}
 
 func (x *PushReply) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[5]
+	mi := &file_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +590,7 @@ func (x *PushReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushReply.ProtoReflect.Descriptor instead.
 func (*PushReply) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{5}
+	return file_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PushReply) GetInstance() string {
@@ -555,6 +642,81 @@ func (x *PushReply) GetLoad() *Load {
 	return nil
 }
 
+func (x *PushReply) GetCatchUps() []bool {
+	if x != nil {
+		return x.CatchUps
+	}
+	return nil
+}
+
+func (x *PushReply) GetOnlines() []*OnlinePage {
+	if x != nil {
+		return x.Onlines
+	}
+	return nil
+}
+
+// OnlinePage answers an OnlineAsk.
+type OnlinePage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []int64                `protobuf:"varint,1,rep,packed,name=users,proto3" json:"users,omitempty"`
+	Next          int64                  `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`     // 0: that was the last page
+	Failed        bool                   `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"` // the server could not say
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OnlinePage) Reset() {
+	*x = OnlinePage{}
+	mi := &file_peer_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OnlinePage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OnlinePage) ProtoMessage() {}
+
+func (x *OnlinePage) ProtoReflect() protoreflect.Message {
+	mi := &file_peer_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OnlinePage.ProtoReflect.Descriptor instead.
+func (*OnlinePage) Descriptor() ([]byte, []int) {
+	return file_peer_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *OnlinePage) GetUsers() []int64 {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *OnlinePage) GetNext() int64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *OnlinePage) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
 // Admission says when an expected user may come.
 type Admission struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -566,7 +728,7 @@ type Admission struct {
 
 func (x *Admission) Reset() {
 	*x = Admission{}
-	mi := &file_peer_proto_msgTypes[6]
+	mi := &file_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +740,7 @@ func (x *Admission) String() string {
 func (*Admission) ProtoMessage() {}
 
 func (x *Admission) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[6]
+	mi := &file_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +753,7 @@ func (x *Admission) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admission.ProtoReflect.Descriptor instead.
 func (*Admission) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{6}
+	return file_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Admission) GetAccepted() bool {
@@ -611,16 +773,17 @@ func (x *Admission) GetNotBeforeMs() int64 {
 // Load lets a balancer choose.
 type Load struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sessions      uint32                 `protobuf:"varint,1,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	Sessions      uint32                 `protobuf:"varint,1,opt,name=sessions,proto3" json:"sessions,omitempty"` // logged in
 	Capacity      uint32                 `protobuf:"varint,2,opt,name=capacity,proto3" json:"capacity,omitempty"`
 	Draining      bool                   `protobuf:"varint,3,opt,name=draining,proto3" json:"draining,omitempty"`
+	Conns         uint32                 `protobuf:"varint,4,opt,name=conns,proto3" json:"conns,omitempty"` // the sessions, and connections on their way to one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Load) Reset() {
 	*x = Load{}
-	mi := &file_peer_proto_msgTypes[7]
+	mi := &file_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -632,7 +795,7 @@ func (x *Load) String() string {
 func (*Load) ProtoMessage() {}
 
 func (x *Load) ProtoReflect() protoreflect.Message {
-	mi := &file_peer_proto_msgTypes[7]
+	mi := &file_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -645,7 +808,7 @@ func (x *Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Load.ProtoReflect.Descriptor instead.
 func (*Load) Descriptor() ([]byte, []int) {
-	return file_peer_proto_rawDescGZIP(), []int{7}
+	return file_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Load) GetSessions() uint32 {
@@ -669,12 +832,19 @@ func (x *Load) GetDraining() bool {
 	return false
 }
 
+func (x *Load) GetConns() uint32 {
+	if x != nil {
+		return x.Conns
+	}
+	return 0
+}
+
 var File_peer_proto protoreflect.FileDescriptor
 
 const file_peer_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"peer.proto\x12\x06cim.v1\"\xa8\x02\n" +
+	"peer.proto\x12\x06cim.v1\"\xf2\x02\n" +
 	"\tPushBatch\x12#\n" +
 	"\rfrom_instance\x18\x01 \x01(\tR\ffromInstance\x12\x1f\n" +
 	"\vto_instance\x18\x02 \x01(\tR\n" +
@@ -685,7 +855,9 @@ const file_peer_proto_rawDesc = "" +
 	"broadcasts\x12(\n" +
 	"\x05holds\x18\x05 \x03(\v2\x12.cim.v1.SessionRefR\x05holds\x12(\n" +
 	"\aexpects\x18\x06 \x03(\v2\x0e.cim.v1.ExpectR\aexpects\x12(\n" +
-	"\x05kicks\x18\a \x03(\v2\x12.cim.v1.SessionRefR\x05kicks\"\x98\x01\n" +
+	"\x05kicks\x18\a \x03(\v2\x12.cim.v1.SessionRefR\x05kicks\x12\x1b\n" +
+	"\tcatch_ups\x18\b \x03(\x03R\bcatchUps\x12+\n" +
+	"\aonlines\x18\t \x03(\v2\x11.cim.v1.OnlineAskR\aonlines\"\x98\x01\n" +
 	"\x04Push\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\x03R\x04user\x12#\n" +
 	"\rsession_epoch\x18\x02 \x01(\x04R\fsessionEpoch\x12\x10\n" +
@@ -705,11 +877,16 @@ const file_peer_proto_rawDesc = "" +
 	"SessionRef\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\x03R\x04user\x12#\n" +
 	"\rsession_epoch\x18\x02 \x01(\x04R\fsessionEpoch\x12\x12\n" +
-	"\x04code\x18\x03 \x01(\rR\x04code\"U\n" +
+	"\x04code\x18\x03 \x01(\rR\x04code\"\x8a\x01\n" +
 	"\x06Expect\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\x03R\x04user\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12#\n" +
-	"\rsession_epoch\x18\x03 \x01(\x04R\fsessionEpoch\"\xf4\x01\n" +
+	"\rsession_epoch\x18\x03 \x01(\x04R\fsessionEpoch\x12\x16\n" +
+	"\x06device\x18\x04 \x01(\bR\x06device\x12\x1b\n" +
+	"\twithin_ms\x18\x05 \x01(\rR\bwithinMs\"7\n" +
+	"\tOnlineAsk\x12\x14\n" +
+	"\x05after\x18\x01 \x01(\x03R\x05after\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"\xbf\x02\n" +
 	"\tPushReply\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12*\n" +
 	"\x06pushes\x18\x02 \x03(\x0e2\x12.cim.v1.PushResultR\x06pushes\x12\x1e\n" +
@@ -721,14 +898,22 @@ const file_peer_proto_rawDesc = "" +
 	"admissions\x18\x05 \x03(\v2\x11.cim.v1.AdmissionR\n" +
 	"admissions\x12\x14\n" +
 	"\x05kicks\x18\x06 \x03(\bR\x05kicks\x12 \n" +
-	"\x04load\x18\a \x01(\v2\f.cim.v1.LoadR\x04load\"K\n" +
+	"\x04load\x18\a \x01(\v2\f.cim.v1.LoadR\x04load\x12\x1b\n" +
+	"\tcatch_ups\x18\b \x03(\bR\bcatchUps\x12,\n" +
+	"\aonlines\x18\t \x03(\v2\x12.cim.v1.OnlinePageR\aonlines\"N\n" +
+	"\n" +
+	"OnlinePage\x12\x14\n" +
+	"\x05users\x18\x01 \x03(\x03R\x05users\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\x03R\x04next\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\bR\x06failed\"K\n" +
 	"\tAdmission\x12\x1a\n" +
 	"\baccepted\x18\x01 \x01(\bR\baccepted\x12\"\n" +
-	"\rnot_before_ms\x18\x02 \x01(\x03R\vnotBeforeMs\"Z\n" +
+	"\rnot_before_ms\x18\x02 \x01(\x03R\vnotBeforeMs\"p\n" +
 	"\x04Load\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12\x1a\n" +
 	"\bcapacity\x18\x02 \x01(\rR\bcapacity\x12\x1a\n" +
-	"\bdraining\x18\x03 \x01(\bR\bdraining*E\n" +
+	"\bdraining\x18\x03 \x01(\bR\bdraining\x12\x14\n" +
+	"\x05conns\x18\x04 \x01(\rR\x05conns*E\n" +
 	"\n" +
 	"PushResult\x12\x14\n" +
 	"\x10PUSH_UNSPECIFIED\x10\x00\x12\v\n" +
@@ -750,7 +935,7 @@ func file_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_peer_proto_goTypes = []any{
 	(PushResult)(0),    // 0: cim.v1.PushResult
 	(*PushBatch)(nil),  // 1: cim.v1.PushBatch
@@ -758,24 +943,28 @@ var file_peer_proto_goTypes = []any{
 	(*Broadcast)(nil),  // 3: cim.v1.Broadcast
 	(*SessionRef)(nil), // 4: cim.v1.SessionRef
 	(*Expect)(nil),     // 5: cim.v1.Expect
-	(*PushReply)(nil),  // 6: cim.v1.PushReply
-	(*Admission)(nil),  // 7: cim.v1.Admission
-	(*Load)(nil),       // 8: cim.v1.Load
+	(*OnlineAsk)(nil),  // 6: cim.v1.OnlineAsk
+	(*PushReply)(nil),  // 7: cim.v1.PushReply
+	(*OnlinePage)(nil), // 8: cim.v1.OnlinePage
+	(*Admission)(nil),  // 9: cim.v1.Admission
+	(*Load)(nil),       // 10: cim.v1.Load
 }
 var file_peer_proto_depIdxs = []int32{
-	2, // 0: cim.v1.PushBatch.pushes:type_name -> cim.v1.Push
-	3, // 1: cim.v1.PushBatch.broadcasts:type_name -> cim.v1.Broadcast
-	4, // 2: cim.v1.PushBatch.holds:type_name -> cim.v1.SessionRef
-	5, // 3: cim.v1.PushBatch.expects:type_name -> cim.v1.Expect
-	4, // 4: cim.v1.PushBatch.kicks:type_name -> cim.v1.SessionRef
-	0, // 5: cim.v1.PushReply.pushes:type_name -> cim.v1.PushResult
-	7, // 6: cim.v1.PushReply.admissions:type_name -> cim.v1.Admission
-	8, // 7: cim.v1.PushReply.load:type_name -> cim.v1.Load
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	2,  // 0: cim.v1.PushBatch.pushes:type_name -> cim.v1.Push
+	3,  // 1: cim.v1.PushBatch.broadcasts:type_name -> cim.v1.Broadcast
+	4,  // 2: cim.v1.PushBatch.holds:type_name -> cim.v1.SessionRef
+	5,  // 3: cim.v1.PushBatch.expects:type_name -> cim.v1.Expect
+	4,  // 4: cim.v1.PushBatch.kicks:type_name -> cim.v1.SessionRef
+	6,  // 5: cim.v1.PushBatch.onlines:type_name -> cim.v1.OnlineAsk
+	0,  // 6: cim.v1.PushReply.pushes:type_name -> cim.v1.PushResult
+	9,  // 7: cim.v1.PushReply.admissions:type_name -> cim.v1.Admission
+	10, // 8: cim.v1.PushReply.load:type_name -> cim.v1.Load
+	8,  // 9: cim.v1.PushReply.onlines:type_name -> cim.v1.OnlinePage
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_peer_proto_init() }
@@ -789,7 +978,7 @@ func file_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_peer_proto_rawDesc), len(file_peer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
