@@ -35,6 +35,9 @@ func TestDiskFull(t *testing.T) {
 	if _, _, err := s.Create(t.Context(), "bob", route.User, route.SecretHash{}); !errors.Is(err, route.ErrDiskFull) {
 		t.Fatalf("Create: %v, want ErrDiskFull", err)
 	}
+	if got := s.Problems(t.Context()); len(got) != 1 || got[0].Component != "store" || !strings.HasPrefix(got[0].Detail, "disk full: 127 MiB are free and 128 are kept") {
+		t.Errorf("Problems = %v", got)
+	}
 	// What frees room or needs none goes on.
 	if got := appendOne(t, s, entry(1, 2)); !got.Duplicate || got.Seq != 2 {
 		t.Fatalf("a duplicate: %+v", got)
@@ -53,6 +56,9 @@ func TestDiskFull(t *testing.T) {
 	c.add(diskInterval)
 	if got := appendOne(t, s, entry(1, 3)); got.Seq != 3 || got.Duplicate {
 		t.Fatalf("with room again: %+v", got)
+	}
+	if got := s.Problems(t.Context()); len(got) != 0 {
+		t.Errorf("with room again: %v", got)
 	}
 }
 
