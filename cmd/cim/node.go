@@ -39,10 +39,18 @@ type nodeConfig struct {
 	proxyFrom                              []netip.Prefix
 }
 
-// node is a server, a route and their store in one process. Tests build whole nodes with it.
+// stores are what a node keeps its state in.
+type stores interface {
+	route.Accounts
+	route.Directory
+	route.Inbox
+	Close() error
+}
+
+// node is what runs in a process: a server, a route and their store, or one of the first two. Tests build whole nodes with it.
 type node struct {
 	log      *slog.Logger
-	store    *embedded.Store
+	store    stores
 	router   *route.Router
 	keys     *nodeKeys // nil with --auth cim
 	refused  *prometheus.CounterVec
@@ -74,9 +82,11 @@ func startNode(cfg nodeConfig) (*node, error) {
 }
 
 func (n *node) start(cfg nodeConfig) (err error) {
-	if n.store, err = embedded.Open(embedded.Config{Dir: storeDir(cfg.data), Logger: cfg.log}); err != nil {
+	store, err := embedded.Open(embedded.Config{Dir: storeDir(cfg.data), Logger: cfg.log})
+	if err != nil {
 		return err
 	}
+	n.store = store
 	registry, local := embedded.NewRegistry(), &localPeers{}
 	if cfg.auth != authCIM {
 		if n.keys, err = openKeys(cfg.data); err != nil {
@@ -84,7 +94,7 @@ func (n *node) start(cfg nodeConfig) (err error) {
 		}
 	}
 	n.refused = newLoginsRefused()
-	if n.router, err = newRouter(cfg, n.store, registry, local); err != nil {
+	if n.router, err = newRouter(cfg, store, registry, local); err != nil {
 		return err
 	}
 	instance := newInstance()
@@ -103,7 +113,7 @@ func (n *node) start(cfg nodeConfig) (err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopMonitors = cancel
 	n.wg.Go(func() { n.monitorMemory(ctx) })
-	n.wg.Go(func() { n.monitorStore(ctx) })
+	n.wg.Go(func() { n.monitorDisk(ctx, store) })
 	if n.keys != nil {
 		n.wg.Go(func() { n.keys.monitorKeys(ctx, cfg.log) })
 	}
@@ -114,13 +124,13 @@ func (n *node) start(cfg nodeConfig) (err error) {
 	return err
 }
 
-// monitorStore ends the node when its disk has failed: a process that refuses everything is of less use than
+// monitorDisk ends the node when its disk has failed: a process that refuses everything is of less use than
 // one that is started again.
-func (n *node) monitorStore(ctx context.Context) {
+func (n *node) monitorDisk(ctx context.Context, store *embedded.Store) {
 	select {
 	case <-ctx.Done():
-	case <-n.store.Failed():
-		n.fail("the store", n.store.Err())
+	case <-store.Failed():
+		n.fail("the store", store.Err())
 	}
 }
 
@@ -132,7 +142,7 @@ func storeDir(data string) string {
 	return filepath.Join(data, "store")
 }
 
-func newRouter(cfg nodeConfig, store *embedded.Store, registry *embedded.Registry, peers route.Peers) (*route.Router, error) {
+func newRouter(cfg nodeConfig, store stores, registry route.Registry, peers route.Peers) (*route.Router, error) {
 	rc := route.Config{
 		Accounts: store, Directory: store, Inbox: store, Registry: registry, Peers: peers, Logger: cfg.log,
 	}
