@@ -4,7 +4,11 @@
 // event loops, and must not import them.
 package route
 
-import "time"
+import (
+	"net"
+	"strconv"
+	"time"
+)
 
 // MaxID bounds every user, group and account id: JavaScript holds no larger integer exactly.
 const MaxID = 1<<53 - 1
@@ -32,9 +36,19 @@ type Server struct {
 	Port     int    // of the client wire
 	TLS      bool   // the client wire is TLS
 	HTTPPort int    // of its peers and of /sendMsg
+	PeerHost string // where its peers reach it, if that is not Host
 	Version  string
 	Zone     string
 	Capacity int // connections that it takes
+}
+
+// PeerAddr is host:port of what the cluster calls.
+func (s Server) PeerAddr() string {
+	host := s.PeerHost
+	if host == "" {
+		host = s.Host
+	}
+	return net.JoinHostPort(host, strconv.Itoa(s.HTTPPort))
 }
 
 // Location is the session that holds a user. The zero Location means nobody.
