@@ -76,3 +76,11 @@ func BenchmarkAppend(b *testing.B) {
 func BenchmarkClaim(b *testing.B) {
 	routetest.BenchmarkClaim(b, func(t testing.TB) route.Directory { return onDisk(t) })
 }
+
+func BenchmarkLogin(b *testing.B) {
+	routetest.BenchmarkLogin(b, func(t testing.TB) routetest.Store { return onDisk(t) })
+}
+
+func BenchmarkRenew(b *testing.B) {
+	routetest.BenchmarkRenew(b, func(t testing.TB) route.Directory { return onDisk(t) })
+}

@@ -78,19 +78,48 @@ func appendAndAck(b *testing.B, s Store, entries []route.Entry) error {
 	return s.Ack(b.Context(), acks)
 }
 
+// benchUsers is how many log in, and how many are renewed.
+const benchUsers = 10_000
+
 // BenchmarkClaim measures logins of 10,000 users, callers in parallel, each user released again.
 func BenchmarkClaim(b *testing.B, open func(testing.TB) route.Directory) {
-	const callers, users = 128, 10_000
-	d := open(b)
+	benchmarkClaim(b, open(b), func(n uint64) route.ClaimRequest {
+		return route.ClaimRequest{User: user + int64(n%benchUsers)}
+	})
+}
+
+// BenchmarkLogin is BenchmarkClaim with a look at the account, as a Router claims.
+func BenchmarkLogin(b *testing.B, open func(testing.TB) Store) {
+	s := open(b)
+	checks, ids := make([]route.AccountCheck, benchUsers), make([]int64, benchUsers)
+	inParallel(benchCallers, func(worker int) {
+		for i := worker; i < benchUsers; i += benchCallers {
+			checks[i] = route.AccountCheck{Name: fmt.Sprintf("user-%d", i), Generation: 1}
+			a, _, err := s.Create(b.Context(), checks[i].Name, route.User, firstHash)
+			if err != nil {
+				b.Error(err)
+			}
+			ids[i] = a.ID
+		}
+	})
+	benchmarkClaim(b, s, func(n uint64) route.ClaimRequest {
+		return route.ClaimRequest{User: ids[n%benchUsers], Check: &checks[n%benchUsers]}
+	})
+}
+
+const benchCallers = 128
+
+func benchmarkClaim(b *testing.B, d route.Directory, ask func(n uint64) route.ClaimRequest) {
 	var next atomic.Uint64
 	b.ReportAllocs()
 	b.ResetTimer()
-	inParallel(callers, func(int) {
+	inParallel(benchCallers, func(int) {
 		for n := next.Add(1); n <= uint64(b.N); n = next.Add(1) {
-			id := user + int64(n%users)
-			c, err := d.Claim(b.Context(), route.ClaimRequest{User: id, Device: "phone", Instance: "i1", Takeover: route.TakeoverAny})
+			q := ask(n)
+			q.Device, q.Instance, q.Takeover = "phone", "i1", route.TakeoverAny
+			c, err := d.Claim(b.Context(), q)
 			if err == nil {
-				err = d.Release(b.Context(), id, c.Epoch)
+				err = d.Release(b.Context(), q.User, c.Epoch)
 			}
 			if err != nil {
 				b.Error(err)
@@ -100,6 +129,40 @@ func BenchmarkClaim(b *testing.B, open func(testing.TB) route.Directory) {
 	})
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "claims/s")
+}
+
+// BenchmarkRenew measures a server's sweep over 10,000 sessions that are all still its own: callers in parallel, so
+// many renewals at a time. One operation is one renewal.
+func BenchmarkRenew(b *testing.B, open func(testing.TB) route.Directory) {
+	const callers, batch = 4, 256
+	d := open(b)
+	renewals := make([]route.Renewal, benchUsers)
+	inParallel(benchCallers, func(worker int) {
+		for i := worker; i < benchUsers; i += benchCallers {
+			id := user + int64(i)
+			c, err := d.Claim(b.Context(), route.ClaimRequest{User: id, Device: "phone", Instance: "i1", Takeover: route.TakeoverAny})
+			if err != nil {
+				b.Error(err)
+			}
+			renewals[i] = renewal(id, "i1", c.Epoch)
+		}
+	})
+	var next atomic.Uint64
+	b.ReportAllocs()
+	b.ResetTimer()
+	inParallel(callers, func(int) {
+		for n := next.Add(batch) - batch; n < uint64(b.N); n = next.Add(batch) - batch {
+			from := n % (benchUsers - batch)
+			for _, r := range d.Renew(b.Context(), renewals[from:from+min(batch, uint64(b.N)-n)]) {
+				if r.Err != nil || r.State != route.RenewKept {
+					b.Errorf("%+v", r)
+					return
+				}
+			}
+		}
+	})
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "renewals/s")
 }
 
 func syncsOf(s any) (counted bool, syncs uint64) {

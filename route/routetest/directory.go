@@ -23,8 +23,12 @@ func TestDirectory(t *testing.T, open func(testing.TB) route.Directory) {
 		{"lookup keeps the order", lookupOrder},
 		{"concurrent claims", concurrentClaims},
 		{"concurrent refusals leave one holder", concurrentRefusals},
+		{"a refused claim is told how long it is held", heldFor},
 		{"context ended", directoryContextEnded},
 	})
+	runAll(t, open, renewTests)
+	testLostStore(t, open)
+	runAll(t, open, []subtest[route.Directory]{{"random sequences", directoryModel}})
 }
 
 func claim(t testing.TB, d route.Directory, ask route.ClaimRequest) route.Claim {

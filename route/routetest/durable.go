@@ -27,6 +27,7 @@ func TestDurable(t *testing.T, open func(testing.TB) Durable) {
 				{"secrets and disabled accounts", func(t *testing.T, d Durable) { credentialsSurvive(t, d, restart) }},
 				{"ids are not given again", func(t *testing.T, d Durable) { idsSurvive(t, d, restart) }},
 				{"epochs rise", func(t *testing.T, d Durable) { epochsSurvive(t, d, restart) }},
+				{"epochs rise above one that was restored", func(t *testing.T, d Durable) { restoredSurvives(t, d, restart) }},
 				{"answers of concurrent callers", func(t *testing.T, d Durable) { concurrentSurvive(t, d, restart) }},
 			})
 		})
@@ -110,6 +111,17 @@ func epochsSurvive(t *testing.T, d Durable, restart restartFunc) {
 			last = c.Epoch
 		}
 		restart(d, t)
+	}
+}
+
+func restoredSurvives(t *testing.T, d Durable, restart restartFunc) {
+	c := claim(t, d.Store(), route.ClaimRequest{User: user, Device: "phone", Instance: "i1"})
+	q := renewal(user, "i1", c.Epoch+3_600_000)
+	wantRenewed(t, d.Store(), q, route.RenewRestored)
+	restart(d, t)
+	next := claim(t, d.Store(), route.ClaimRequest{User: user, Instance: "i2", Takeover: route.TakeoverAny})
+	if next.Epoch <= q.Epoch {
+		t.Fatalf("epoch %d after %d", next.Epoch, q.Epoch)
 	}
 }
 

@@ -2,8 +2,8 @@
 // benchmarks, which every implementation runs against what it really stores in. It knows the interfaces only.
 //
 // Each subtest opens a store of its own by the function it is given, which also arranges for its end
-// (testing.TB.Cleanup). The stores may share a server behind them as long as users and names do not meet:
-// opened stores must be empty.
+// (testing.TB.Cleanup). Some open a second one, and then use the first no more. The stores may share a server behind
+// them as long as users and names do not meet: opened stores must be empty.
 package routetest
 
 import (

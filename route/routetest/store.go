@@ -18,7 +18,12 @@ func TestStore(t *testing.T, open func(testing.TB) Store) {
 		{"a refused claim acknowledges nothing", refusedClaimAcks},
 		{"an append tells the holder", appendTellsHolder},
 		{"no message falls between claim and append", claimAgainstAppend},
+		{"a renewal tells the inbox", renewTellsInbox},
+		{"a renewal names the log epoch of the first message", renewNamesEpoch},
+		{"an append tells the restored holder", appendTellsRestored},
+		{"no message falls between renewal and append", renewAgainstAppend},
 	})
+	runAll(t, open, checkTests)
 }
 
 func claimTellsInbox(t *testing.T, s Store) {
@@ -130,6 +135,67 @@ func claimAgainstAppend(t *testing.T, s Store) {
 			if answered[seq] < c.Epoch {
 				t.Fatalf("session %d was told of messages up to %d; message %d was answered with session %d",
 					c.Epoch, c.Inbox.Last, seq, answered[seq])
+			}
+		}
+	}
+}
+
+func renewTellsInbox(t *testing.T, s Store) {
+	epoch := fill(t, s, user, 5)
+	ack(t, s, user, epoch, 2)
+	c := claim(t, s, route.ClaimRequest{User: user, Device: "phone", Instance: "i1"})
+	want := c.Inbox
+	for _, q := range []route.Renewal{renewal(user, "i1", c.Epoch), renewal(user, "i1", c.Epoch+1)} {
+		if got := renew(t, s, q); got.Inbox != want {
+			t.Fatalf("state %d: inbox is %+v, want %+v", got.State, got.Inbox, want)
+		}
+		want.Last = appendOne(t, s, message(user, want.Last+1)).Seq
+	}
+}
+
+// renewNamesEpoch has a session find out by its renewal that the inbox which it was told of is gone.
+func renewNamesEpoch(t *testing.T, s Store) {
+	got := renew(t, s, renewal(user, "i1", 1_000))
+	if got.State != route.RenewRestored || got.Inbox.LogEpoch == 0 || got.Inbox.Last != 0 {
+		t.Fatalf("Renew = %+v", got)
+	}
+	if first := appendOne(t, s, message(user, 1)); first.LogEpoch != got.Inbox.LogEpoch {
+		t.Fatalf("the first message: %+v; the renewal said %+v", first, got.Inbox)
+	}
+}
+
+func appendTellsRestored(t *testing.T, s Store) {
+	if got := appendOne(t, s, message(user, 1)); got.Holder.Held() {
+		t.Fatalf("the store knows nobody, yet: %+v", got.Holder)
+	}
+	renew(t, s, renewal(user, "i1", 1_000))
+	want := route.Location{Instance: "i1", Epoch: 1_000, Device: "phone"}
+	if got := appendOne(t, s, message(user, 2)); got.Holder != want {
+		t.Fatalf("holder is %+v, want %+v", got.Holder, want)
+	}
+}
+
+// renewAgainstAppend restores sessions while messages are stored; what claimAgainstAppend asks of claims holds.
+func renewAgainstAppend(t *testing.T, s Store) {
+	const users, messages = 20, 10
+	for id := user; id < user+users; id++ {
+		var answers [messages + 1]route.Appended
+		var renewed route.Renewed
+		inParallel(2, func(i int) {
+			if i == 0 {
+				renewed = s.Renew(t.Context(), []route.Renewal{renewal(id, "i1", 1_000)})[0]
+				return
+			}
+			for n := uint64(1); n <= messages; n++ {
+				answers[n] = s.Append(t.Context(), []route.Entry{message(id, n)})[0]
+			}
+		})
+		if renewed.Err != nil || renewed.State != route.RenewRestored {
+			t.Fatalf("Renew = %+v", renewed)
+		}
+		for seq := renewed.Inbox.Last + 1; seq <= messages; seq++ {
+			if a := answers[seq]; a.Err != nil || a.Holder.Epoch != 1_000 {
+				t.Fatalf("told of messages up to %d; message %d was answered %+v", renewed.Inbox.Last, seq, a)
 			}
 		}
 	}
