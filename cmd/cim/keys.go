@@ -107,10 +107,10 @@ func (k *nodeKeys) monitorKeys(ctx context.Context, log *slog.Logger) {
 }
 
 // newBackend asks for tickets unless anyone may be anyone.
-func (n *node) newBackend(cfg nodeConfig, instance string) *backend {
-	b := &backend{router: n.router, instance: instance, log: cfg.log, refused: n.refused}
+func (n *node) newBackend(cfg nodeConfig) *backend {
+	b := &backend{router: n.router, instance: n.instance, log: cfg.log, refused: n.refused}
 	if n.keys != nil {
-		n.gate = auth.NewGate(n.keys.tokens, instance, time.Now)
+		n.gate = auth.NewGate(n.keys.tokens, n.instance, time.Now)
 		b.gate = n.gate
 	}
 	return b

@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -37,6 +39,13 @@ type nodeConfig struct {
 	log                                    *slog.Logger
 	certs                                  *certificates // nil: no TLS
 	proxyFrom                              []netip.Prefix
+	hosts                                  []string // names of the HTTP port, besides those that follow from the others
+
+	// Of a process of a cluster.
+	httpFlag            string        // by which http was set
+	advertisePush, zone string
+	balance, keyFile    string // of a route
+	drain               time.Duration
 }
 
 // stores are what a node keeps its state in.
@@ -51,13 +60,16 @@ type stores interface {
 type node struct {
 	log      *slog.Logger
 	store    stores
+	instance string
+	registry route.Registry
 	router   *route.Router
 	keys     *nodeKeys // nil with --auth cim
 	refused  *prometheus.CounterVec
 	server   *netcore.Server
 	api      *httpapi.API
 	httpAddr *net.TCPAddr
-	leave    func() // the registry
+	leave    func()         // the registry; nil: it never joined
+	closers  []func() error // of what the router stands on besides the store; called last to first
 	side     *http.Server
 	sideAddr *net.TCPAddr
 	gate     *auth.Gate // nil: logins need no ticket
@@ -74,53 +86,73 @@ func (e *addressInUseError) Error() string { return e.addr + " is in use" }
 
 // startNode opens the store first and the doors last. On an error nothing is left running.
 func startNode(cfg nodeConfig) (*node, error) {
-	n := &node{log: cfg.log, failedCh: make(chan error, 4)}
-	if err := n.start(cfg); err != nil {
+	return startWith(cfg, (*node).startUp)
+}
+
+func startWith(cfg nodeConfig, start func(*node, nodeConfig) error) (*node, error) {
+	n := &node{log: cfg.log, instance: newInstance(), refused: newLoginsRefused(), failedCh: make(chan error, 4)}
+	if err := start(n, cfg); err != nil {
 		return nil, errors.Join(err, n.Close(context.Background()))
 	}
 	return n, nil
 }
 
-func (n *node) start(cfg nodeConfig) (err error) {
+// startUp starts server, route and store in this process.
+func (n *node) startUp(cfg nodeConfig) error {
 	store, err := embedded.Open(embedded.Config{Dir: storeDir(cfg.data), Logger: cfg.log})
 	if err != nil {
 		return err
 	}
-	n.store = store
-	registry, local := embedded.NewRegistry(), &localPeers{}
+	local := &localPeers{}
+	n.store, n.registry = store, embedded.NewRegistry()
 	if cfg.auth != authCIM {
 		if n.keys, err = openKeys(cfg.data); err != nil {
 			return err
 		}
 	}
-	n.refused = newLoginsRefused()
-	if n.router, err = newRouter(cfg, store, registry, local); err != nil {
+	if n.router, err = route.New(n.routerConfig(cfg, local)); err != nil {
 		return err
 	}
-	instance := newInstance()
-	if err := n.startServer(cfg, instance); err != nil {
+	if err := n.startServer(cfg, local); err != nil {
 		return err
 	}
-	local.server = n.server
+	if err := n.startDoors(cfg); err != nil {
+		return err
+	}
+	ctx := n.startMonitors(cfg)
+	n.wg.Go(func() { n.monitorDisk(ctx, store) })
+	return n.join(ctx, cfg)
+}
+
+// startDoors opens the HTTP ports.
+func (n *node) startDoors(cfg nodeConfig) error {
 	metrics := newMetrics(n.server)
 	metrics.MustRegister(n.refused)
 	if err := n.startHTTP(cfg, metrics); err != nil {
 		return err
 	}
-	if err := n.startSide(cfg.metrics, metrics); err != nil {
-		return err
-	}
+	return n.startSide(cfg.metrics, metrics)
+}
+
+// startMonitors starts what watches; it ends with the context that is returned, and that with Close.
+func (n *node) startMonitors(cfg nodeConfig) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopMonitors = cancel
-	n.wg.Go(func() { n.monitorMemory(ctx) })
-	n.wg.Go(func() { n.monitorDisk(ctx, store) })
+	if n.server != nil {
+		n.wg.Go(func() { n.monitorMemory(ctx) })
+	}
 	if n.keys != nil {
 		n.wg.Go(func() { n.keys.monitorKeys(ctx, cfg.log) })
 	}
 	if cfg.certs != nil {
 		n.wg.Go(func() { cfg.certs.monitorReload(ctx, cfg.log) })
 	}
-	n.leave, err = registry.Join(ctx, n.listing(cfg, instance))
+	return ctx
+}
+
+// join has the server listed, when all else stands.
+func (n *node) join(ctx context.Context, cfg nodeConfig) (err error) {
+	n.leave, err = n.registry.Join(ctx, n.listing(cfg))
 	return err
 }
 
@@ -142,14 +174,14 @@ func storeDir(data string) string {
 	return filepath.Join(data, "store")
 }
 
-func newRouter(cfg nodeConfig, store stores, registry route.Registry, peers route.Peers) (*route.Router, error) {
+func (n *node) routerConfig(cfg nodeConfig, peers route.Peers) route.Config {
 	rc := route.Config{
-		Accounts: store, Directory: store, Inbox: store, Registry: registry, Peers: peers, Logger: cfg.log,
+		Accounts: n.store, Directory: n.store, Inbox: n.store, Registry: n.registry, Peers: peers, Logger: cfg.log,
 	}
 	if cfg.kickDuplicates {
 		rc.Duplicate = route.DuplicateKick
 	}
-	return route.New(rc)
+	return rc
 }
 
 // newInstance names this process among all that ever ran.
@@ -159,7 +191,8 @@ func newInstance() string {
 	return hex.EncodeToString(b[:])
 }
 
-func (n *node) startServer(cfg nodeConfig, instance string) (err error) {
+// startServer opens the client port; local is how the Router finds the server.
+func (n *node) startServer(cfg nodeConfig, local *localPeers) (err error) {
 	maxConns := cfg.maxConns
 	ceiling, err := netcore.DefaultMaxConns(cfg.httpConns)
 	if err != nil {
@@ -172,7 +205,7 @@ func (n *node) startServer(cfg nodeConfig, instance string) (err error) {
 		return fmt.Errorf("--max-conns %d is more than the limit of open files allows (%d): raise the limit (ulimit -n)", maxConns, ceiling)
 	}
 	n.server, err = netcore.New(netcore.Config{
-		Listen: cfg.listen, Instance: instance, Backend: n.newBackend(cfg, instance),
+		Listen: cfg.listen, Instance: n.instance, Backend: n.newBackend(cfg),
 		AllowCIM: cfg.auth == authCIM, MaxConns: maxConns, IdleTimeout: cfg.idleTimeout, Logger: cfg.log,
 		TLS: cfg.certs.config(), ProxyFrom: cfg.proxyFrom,
 	})
@@ -182,6 +215,7 @@ func (n *node) startServer(cfg nodeConfig, instance string) (err error) {
 	if err = n.server.Start(); err != nil {
 		n.server = nil
 	}
+	local.server = n.server
 	if errors.Is(err, netcore.ErrAddressInUse) {
 		return &addressInUseError{cfg.listen, "--listen"}
 	}
@@ -197,7 +231,7 @@ func (n *node) startHTTP(cfg nodeConfig, metrics *prometheus.Registry) error {
 	if err != nil {
 		return err
 	}
-	ln, err := listen(cfg.http, "--http")
+	ln, err := listen(cfg.http, cfg.httpFlag)
 	if err != nil {
 		return err
 	}
@@ -211,7 +245,7 @@ func (n *node) startHTTP(cfg nodeConfig, metrics *prometheus.Registry) error {
 
 // hostsOf are the names by which clients may call the HTTP port, besides loopback and addresses.
 func hostsOf(cfg nodeConfig) []string {
-	var hosts []string
+	hosts := slices.Clone(cfg.hosts)
 	if cfg.advertise != "" {
 		hosts = append(hosts, cfg.advertise)
 	}
@@ -240,15 +274,30 @@ func (n *node) fail(what string, err error) {
 }
 
 // listing is what the registry tells others of this node.
-func (n *node) listing(cfg nodeConfig, instance string) route.Server {
+func (n *node) listing(cfg nodeConfig) route.Server {
 	host := cfg.advertise
 	if host == "" {
 		host = n.server.Addr().IP.String()
 	}
 	return route.Server{
-		Instance: instance, Host: host, Port: n.server.Addr().Port, TLS: cfg.certs != nil, HTTPPort: n.httpAddr.Port,
-		Version: buildinfo.Version(), Capacity: n.server.Capacity(),
+		Instance: n.instance, Host: host, Port: n.server.Addr().Port, TLS: cfg.certs != nil, HTTPPort: n.httpAddr.Port,
+		PeerHost: cfg.advertisePush, Version: buildinfo.Version(), Zone: cfg.zone, Capacity: n.server.Capacity(),
 	}
+}
+
+// serve waits until ctx ends or the node cannot go on, and stops it.
+func (n *node) serve(ctx context.Context, out io.Writer, within time.Duration) (err error) {
+	select {
+	case <-ctx.Done():
+		fmt.Fprintf(out, "stopping; %s at most\n", within)
+	case err = <-n.failedCh:
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	defer cancel()
+	if err = errors.Join(err, n.Close(stopCtx)); err == nil {
+		fmt.Fprintln(out, "stopped")
+	}
+	return err
 }
 
 // Close stops in the opposite order: no new clients, no new requests, sessions told, store last. It may
@@ -271,6 +320,9 @@ func (n *node) Close(ctx context.Context) error {
 		errs = append(errs, n.server.Stop(ctx))
 	}
 	n.wg.Wait()
+	for _, closeIt := range slices.Backward(n.closers) {
+		errs = append(errs, closeIt())
+	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}

@@ -51,25 +51,15 @@ func (c *upCmd) Run(ctx context.Context, io streams) error {
 	}
 	n, err := startNode(cfg)
 	if err != nil {
-		return startError(err, c)
+		return startError(err)
 	}
 	c.announce(io.out, n)
-	select {
-	case <-ctx.Done():
-		fmt.Fprintf(io.out, "stopping; %s at most\n", drainTime)
-	case err = <-n.failedCh:
-	}
-	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	if err = errors.Join(err, n.Close(stopCtx)); err == nil {
-		fmt.Fprintln(io.out, "stopped")
-	}
-	return err
+	return n.serve(ctx, io.out, drainTime)
 }
 
 func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
 	return nodeConfig{
-		listen: c.Listen, http: c.HTTP, data: c.Data, advertise: c.Advertise, metrics: c.Metrics,
+		listen: c.Listen, http: c.HTTP, httpFlag: "--http", data: c.Data, advertise: c.Advertise, metrics: c.Metrics,
 		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, httpConns: c.HTTPConns,
 		kickDuplicates: c.Duplicate == duplicateKick, log: log,
 		auth: c.Auth, register: c.Register, proxyFrom: c.ProxyFrom,
@@ -77,7 +67,7 @@ func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
 }
 
 // startError says what to do about the usual reasons not to start.
-func startError(err error, c *upCmd) error {
+func startError(err error) error {
 	var inUse *addressInUseError
 	switch {
 	case errors.As(err, &inUse):
@@ -102,12 +92,19 @@ func (c *upCmd) announce(out io.Writer, n *node) {
 	fmt.Fprintln(out)
 }
 
+// warnOfCIM says so when nobody is asked who they are.
+func warnOfCIM(out io.Writer, mode string) {
+	if mode == authCIM {
+		fmt.Fprintln(out, "\nWARNING: --auth cim: anyone who reaches these ports can be anyone and read their messages.")
+		fmt.Fprintln(out, "Keep them on a network that you trust.")
+	}
+}
+
 // announceAuth says where the keys are, or that there are none.
 func (c *upCmd) announceAuth(out io.Writer, n *node) {
 	switch {
 	case n.keys == nil:
-		fmt.Fprintln(out, "\nWARNING: --auth cim: anyone who reaches these ports can be anyone and read their messages.")
-		fmt.Fprintln(out, "Keep them on a network that you trust.")
+		warnOfCIM(out, c.Auth)
 	case c.Data == embedded.Memory:
 		fmt.Fprintf(out, "asks who callers are (--auth token); the application key, until the end of this process: %s\n", n.keys.application)
 	default:
