@@ -257,6 +257,16 @@ func TestSecretsAndDisabling(t *testing.T) {
 	f.expectAs(f.key, http.MethodPost, "/v1/accounts/99/disable", "", 404, v1NoUser)
 }
 
+// The old secret is gone, so the new one has to be told whatever becomes of the session.
+func TestReplacedSecretIsToldEvenSo(t *testing.T) {
+	f := newTokenFixture(t)
+	f.router.endErr = route.ErrStoreUnavailable
+	f.expectAs(f.access(1), http.MethodPost, "/v1/accounts/1/secret", "", 200, `{"user_id":1,"secret":"another","warning":"`+warnSession+`"}`)
+	if !strings.Contains(f.log.String(), "level=WARN") || strings.Contains(f.log.String(), "another") {
+		t.Errorf("the log says %s", f.log)
+	}
+}
+
 // Without tokens there is nothing that a secret would open.
 func TestAuthCIMKnowsNoSecrets(t *testing.T) {
 	f := newFixture(t)

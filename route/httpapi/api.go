@@ -63,8 +63,7 @@ type API struct {
 	base      context.Context // of all requests; ends when Shutdown does
 	cancel    context.CancelFunc
 	conns     *connSet
-	registers *limiter // by client address
-	badLogins *limiter // by client address
+	limits    *limiters
 
 	mu      sync.Mutex
 	serving []*serving
@@ -80,12 +79,11 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{cfg: cfg, log: cfg.Logger, hosts: newHostSet(cfg.Hosts), conns: newConnSet()}
 	a.base, a.cancel = context.WithCancel(context.Background())
-	a.registers = newLimiter("register", cfg.Limits.Registers, limiterAddresses)
-	a.badLogins = newLimiter("login", cfg.Limits.BadLogins, limiterAddresses)
+	a.limits = newLimiters(cfg.Limits)
 	a.endpoints = index(a.routes())
 	a.server = a.newServer()
 	var err error
-	if a.metrics, err = newMetrics(cfg.Registerer, a.server.GetOpenConnectionsCount); err != nil {
+	if a.metrics, err = newMetrics(cfg.Registerer, a.server); err != nil {
 		a.cancel()
 		return nil, err
 	}
@@ -107,6 +105,8 @@ func (a *API) newServer() *fasthttp.Server {
 		IdleTimeout:           l.Idle,
 		NoDefaultServerHeader: true,
 		CloseOnShutdown:       true,
+		// What it says of a request that it cannot read must not hold the request's credentials.
+		SecureErrorLogMessage: true,
 	}
 }
 

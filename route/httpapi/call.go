@@ -86,7 +86,7 @@ func (c *call) check(methods map[string]*endpoint, e *endpoint) *failure {
 		return f
 	}
 	if e.method == post {
-		return c.checkBody()
+		return c.checkBody(e)
 	}
 	return nil
 }
@@ -150,14 +150,14 @@ func (a *API) unreadable(rc *fasthttp.RequestCtx, err error) {
 	c.find(string(rc.Path()))
 	var small *fasthttp.ErrSmallBuffer
 	var timeout interface{ Timeout() bool }
-	f := &failure{code: cimpb.CodeBadRequest, message: "This is not an HTTP request that can be read."}
+	f := &failure{code: cimpb.CodeBadRequest, counter: reasonUnreadable, message: "This is not an HTTP request that can be read."}
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		f = c.bodyTooLarge()
 	case errors.As(err, &small):
-		f = &failure{code: cimpb.CodeTooLarge, status: http.StatusRequestHeaderFieldsTooLarge, message: "The request's header is too large."}
+		f = &failure{code: cimpb.CodeTooLarge, status: http.StatusRequestHeaderFieldsTooLarge, counter: reasonHeader, message: "The request's header is too large."}
 	case errors.As(err, &timeout) && timeout.Timeout():
-		f = &failure{code: cimpb.CodeBadRequest, status: http.StatusRequestTimeout, message: "The request did not arrive in time."}
+		f = &failure{code: cimpb.CodeBadRequest, status: http.StatusRequestTimeout, counter: reasonRead, message: "The request did not arrive in time."}
 	}
 	c.refuse(f)
 	a.metrics.count(string(rc.Method()), c.route, rc.Response.StatusCode())

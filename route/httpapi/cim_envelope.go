@@ -117,6 +117,7 @@ func (c *call) answerCIM(data any, err error, fallback cimCode) {
 		c.writeJSON(http.StatusOK, envelope{Code: cimSuccess, Message: cimMessages[cimSuccess], DataBody: data})
 		return
 	}
+	c.api.metrics.refuse(failureOf(err))
 	r := cimRefusalOf(err, fallback)
 	if r.code == cimFallback {
 		c.defect(err)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,9 @@ type Config struct {
 	// in them is ignored. A request for another name is refused, because a page from the web can
 	// make any name of its own point here. "*" allows all: only behind a proxy that checks.
 	Hosts []string
+	// ProxyFrom are the addresses of proxies whose X-Forwarded-For is believed, for limits that count by client address.
+	// Without it, everyone behind a proxy shares its address.
+	ProxyFrom []netip.Prefix
 	// Metrics is what /metrics shows, Registerer where the API registers its own. Default: a registry that
 	// serves as both.
 	Metrics    prometheus.Gatherer
@@ -41,7 +45,10 @@ type Limits struct {
 	Conns  int           // open connections; 1,024
 	// Of one client address (of IPv6 one /64), a minute; twice as many at once. Applications are exempt.
 	Registers int // accounts; 30
-	BadLogins int // logins with a wrong secret, after which right ones wait too; 30
+	BadLogins int // logins with a wrong secret; 30
+	// Of one user, a second, at one route; as many as the client wire takes of a session. Applications are exempt.
+	Sends    int // messages, each receiver counted; 500, and twice as many at once
+	Everyone int // messages to everyone; 20, and 100 at once
 }
 
 // MaxContentBytes bounds what a message carries: the client wire's frame limit of 64 KiB less
@@ -83,7 +90,7 @@ func (l *Limits) complete() error {
 		name  string
 		value *int
 		usual int
-	}{{"Body", &l.Body, 1 << 20}, {"Items", &l.Items, 1000}, {"Conns", &l.Conns, 1024}, {"Registers", &l.Registers, 30}, {"BadLogins", &l.BadLogins, 30}} {
+	}{{"Body", &l.Body, 1 << 20}, {"Items", &l.Items, 1000}, {"Conns", &l.Conns, 1024}, {"Registers", &l.Registers, 30}, {"BadLogins", &l.BadLogins, 30}, {"Sends", &l.Sends, 500}, {"Everyone", &l.Everyone, 20}} {
 		if err := usually(n.name, n.value, n.usual); err != nil {
 			return err
 		}

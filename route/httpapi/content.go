@@ -20,7 +20,7 @@ var errTooLarge = &failure{
 // checkContent refuses a message that says nothing or too much.
 func checkContent(m route.Message, items int) error {
 	if len(m.Batch) > items {
-		return badRequest("A batch holds up to %d texts.", items)
+		return tooManyItems("A batch holds up to %d texts.", items)
 	}
 	size := len(m.Text) + len(m.Payload)
 	for _, text := range m.Batch {
@@ -60,6 +60,9 @@ func (a *API) deliver(ctx context.Context, m route.Message, sends []route.Send) 
 	out := a.cfg.Router.Deliver(ctx, sends)
 	if len(out) != len(sends) {
 		return nil, errors.New("the router did not answer each message")
+	}
+	for _, o := range out {
+		a.metrics.sent(o)
 	}
 	return out, nil
 }

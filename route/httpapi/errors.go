@@ -57,10 +57,38 @@ func badRequest(format string, args ...any) error {
 	return &failure{code: cimpb.CodeBadRequest, message: fmt.Sprintf(format, args...)}
 }
 
-// refusals are the answers to callers who may not; they are counted by reason.
+// tooManyItems refuses a list, in a request or asked for, that is over the limit.
+func tooManyItems(format string, args ...any) error {
+	return &failure{code: cimpb.CodeBadRequest, counter: reasonItems, message: fmt.Sprintf(format, args...)}
+}
+
+// refusals are the codes of answers to callers who may not or who have to wait; they are counted by reason. A failure
+// that has a counter of its own is counted there instead.
 var refusals = map[cimpb.Code]bool{
 	cimpb.CodeUnauthorized: true, cimpb.CodeTokenExpired: true, cimpb.CodeBadCredentials: true, cimpb.CodeNotAllowed: true,
-	cimpb.CodeAccountDisabled: true, cimpb.CodeNameTaken: true, cimpb.CodeRateLimited: true,
+	cimpb.CodeAccountDisabled: true, cimpb.CodeNameTaken: true, cimpb.CodeNoServer: true, cimpb.CodeDuplicateSession: true,
+	cimpb.CodeTooLarge: true, cimpb.CodeOverloaded: true, cimpb.CodeStoreUnavailable: true, cimpb.CodeDiskFull: true,
+}
+
+// Names of refusals that are counted apart from others of their code. docs/limits.md explains them.
+const (
+	reasonHost          = "host"
+	reasonContentType   = "content_type"
+	reasonBody          = "body_too_large"
+	reasonHeader        = "header_too_large"
+	reasonRead          = "read_timeout"
+	reasonUnreadable    = "unreadable"
+	reasonItems         = "too_many_items"
+	reasonRateRegister  = "rate_limited_register"
+	reasonRateBadLogins = "rate_limited_login"
+	reasonRateSends     = "rate_limited_send"
+	reasonRateEveryone  = "rate_limited_everyone"
+)
+
+// reasons are all of them.
+var reasons = []string{
+	reasonHost, reasonContentType, reasonBody, reasonHeader, reasonRead, reasonUnreadable, reasonItems,
+	reasonRateRegister, reasonRateBadLogins, reasonRateSends, reasonRateEveryone,
 }
 
 // answer is how a code travels over HTTP.

@@ -35,6 +35,7 @@ type fakeRouter struct {
 	mute    bool             // what is not stored reaches nobody, without a word
 	panics  bool             // OnlineCount panics
 	names   map[string]error // of Register
+	endErr  error            // of ending a session after its secret was replaced
 
 	secrets    map[int64]route.SecretHash
 	generation map[int64]uint64 // what is above 1
@@ -100,7 +101,7 @@ func (f *fakeRouter) ReplaceSecret(ctx context.Context, id int64) (string, error
 	}
 	f.secrets[id] = route.HashSecret("another")
 	f.generation[id]++
-	return "another", nil
+	return "another", f.endErr
 }
 
 func (f *fakeRouter) SetDisabled(ctx context.Context, id int64, disabled bool) error {

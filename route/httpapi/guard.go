@@ -14,17 +14,21 @@ import (
 var (
 	errHost = &failure{
 		code:    cimpb.CodeNotAllowed,
+		counter: reasonHost,
 		message: "This service is not known by the name in the Host header; use its address, or start it with that name (cim up --advertise NAME).",
 	}
 	errNoPath      = &failure{code: cimpb.CodeUnsupported, message: "There is nothing at this path; /openapi.yaml lists what there is."}
 	errMethod      = &failure{code: cimpb.CodeUnsupported, status: http.StatusMethodNotAllowed, message: "This path does not take this method; see the Allow header."}
-	errContentType = &failure{code: cimpb.CodeBadRequest, status: http.StatusUnsupportedMediaType, message: "Send the body as application/json."}
+	errContentType = &failure{code: cimpb.CodeBadRequest, status: http.StatusUnsupportedMediaType, counter: reasonContentType, message: "Send the body as application/json."}
 )
 
 // checkBody demands JSON, which a page of another origin cannot send without asking first (and no one
 // answers its question: fetch.spec.whatwg.org, "CORS-safelisted request-header").
-func (c *call) checkBody() *failure {
+func (c *call) checkBody(e *endpoint) *failure {
 	kind, _, _ := bytes.Cut(c.http.Request.Header.ContentType(), []byte{';'})
+	if e.bare && len(kind)+len(c.http.PostBody()) == 0 {
+		return nil
+	}
 	if !bytes.EqualFold(bytes.TrimSpace(kind), []byte("application/json")) {
 		return errContentType
 	}
@@ -35,7 +39,7 @@ func (c *call) checkBody() *failure {
 }
 
 func (c *call) bodyTooLarge() *failure {
-	return &failure{code: cimpb.CodeTooLarge, message: fmt.Sprintf("The body is over %d bytes; send less at a time.", c.api.cfg.Limits.Body)}
+	return &failure{code: cimpb.CodeTooLarge, counter: reasonBody, message: fmt.Sprintf("The body is over %d bytes; send less at a time.", c.api.cfg.Limits.Body)}
 }
 
 // hostSet holds the names that a request may be for.

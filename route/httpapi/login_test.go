@@ -78,14 +78,19 @@ func TestWrongSecretsOfAnAddressAreLimited(t *testing.T) {
 			t.Fatalf("attempt %d was not answered for what it was", i)
 		}
 	}
-	if login("x") != 429 || login(aliceSecret) != 429 {
-		t.Error("an address that guesses goes on")
+	for range 3 {
+		if got := f.as("", http.MethodPost, "/v1/login", `{"name":"alice","secret":"x","device":"d"}`); got.status != 429 || got.header.Get("Retry-After") != "20" {
+			t.Errorf("an address that guesses goes on: %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
+		}
+		if login(aliceSecret) != 200 {
+			t.Error("who guesses shuts out others of the address")
+		}
 	}
-	if got := f.as(f.access(1), http.MethodPost, "/v1/login", `{"device":"d"}`); got.status != 200 {
-		t.Errorf("an access token is no guess: %d", got.status)
+	if m := f.as(f.key, http.MethodGet, "/metrics", "").body; !strings.Contains(m, `cim_http_refused_total{reason="rate_limited_login"} 3`) {
+		t.Error("the refusals were not counted")
 	}
 	f.at = f.at.Add(token.TicketTime)
-	if login(aliceSecret) != 200 {
-		t.Error("nobody is let in after the wait")
+	if login("x") != 401 {
+		t.Error("a wrong secret is not called one after the wait")
 	}
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -19,6 +20,7 @@ type registered struct {
 	Kind    string `json:"kind"`
 	Created *bool  `json:"created"`
 	Secret  string `json:"secret"`
+	Error   *v1ErrorBody
 }
 
 func decodedAs[T any](t *testing.T, r response) (out T) {
@@ -80,6 +82,44 @@ func TestBulkIsIdempotent(t *testing.T) {
 	}
 }
 
+// The store fails while a bulk call runs: what was made is told with its secret, and the rest can be asked for again.
+func TestBulkThatFailsHalfWay(t *testing.T) {
+	f := newTokenFixture(t)
+	f.router.names["x"] = fmt.Errorf("create: %w", route.ErrDiskFull)
+	const body = `{"accounts":[{"name":"bob"},{"name":"x","kind":"device"},{"name":"carol"}]}`
+	got := f.as(f.key, http.MethodPost, "/v1/accounts", body)
+	answer := decodedAs[struct{ Accounts []registered }](t, got).Accounts
+	if got.status != http.StatusMultiStatus || len(answer) != 3 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if bob, carol := answer[0], answer[2]; bob.Error != nil || *bob.Created || !*carol.Created || f.router.secrets[carol.UserID] != route.HashSecret(carol.Secret) {
+		t.Errorf("what is there: %+v, %+v", bob, carol)
+	}
+	if x := answer[1]; x.Name != "x" || x.Kind != "device" || x.Error == nil || x.Error.Code != "disk_full" || x.UserID != 0 || x.Created != nil || x.Secret != "" {
+		t.Errorf("what is not: %+v", x)
+	}
+	delete(f.router.names, "x")
+	again := decodedAs[struct{ Accounts []registered }](t, f.as(f.key, http.MethodPost, "/v1/accounts", body)).Accounts
+	if !*again[1].Created || again[1].Secret == "" || *again[2].Created || again[2].UserID != answer[2].UserID {
+		t.Errorf("again: %+v", again)
+	}
+}
+
+// A mistake in the last account is found before the first is made.
+func TestBulkIsCheckedFirst(t *testing.T) {
+	f := newTokenFixture(t)
+	for bad, want := range map[string]string{
+		`{"name":""}`:                  `"accounts[1]: \"name\" is missing."`,
+		`{"name":"a;b"}`:               `"accounts[1]: The name does not do: `,
+		`{"name":"r2","kind":"robot"}`: `"accounts[1]: \"kind\" has to be \"user\" or \"device\"."`,
+	} {
+		got := f.as(f.key, http.MethodPost, "/v1/accounts", `{"accounts":[{"name":"carol"},`+bad+`]}`)
+		if got.status != 400 || !strings.Contains(got.body, want) || len(f.router.accounts) != 3 {
+			t.Errorf("%s: %d %s, %d accounts", bad, got.status, got.body, len(f.router.accounts))
+		}
+	}
+}
+
 func TestRegistrationsOfAnAddressAreLimited(t *testing.T) {
 	f := newTokenFixture(t, func(c *Config) { c.Limits.Registers = 6 })
 	register := func(bearer, name string) response {
@@ -107,7 +147,8 @@ func TestRegistrationsOfAnAddressAreLimited(t *testing.T) {
 }
 
 func TestLimiterIsBounded(t *testing.T) {
-	l := newLimiter("x", 1, 100)
+	const burst = 2
+	l := newLimiter[netip.Addr]("x", 1.0/60, burst, 100)
 	now := testTime
 	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
 	for i := range 1000 {
@@ -121,7 +162,7 @@ func TestLimiterIsBounded(t *testing.T) {
 	// Those that have their full share again make room before one that has not.
 	now = now.Add(time.Hour)
 	busy := address(5000)
-	for range burstMinutes {
+	for range burst {
 		_ = l.take(busy, 1, now)
 	}
 	for i := range limiterSweep / 2 {

@@ -21,7 +21,9 @@ type endpoint struct {
 	serve  func(*call)
 	// anyHost: load balancers probe by whatever name they know, and there is nothing to steal.
 	anyHost bool
-	access  access
+	// bare: a POST without a body and without a Content-Type does, because it changes nothing.
+	bare   bool
+	access access
 	// tokenOnly is what makes no sense with Config.AuthCIM.
 	tokenOnly bool
 }
@@ -38,7 +40,7 @@ func (a *API) routes() []*endpoint {
 		{method: post, path: "/login", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimLogin)},
 		{method: post, path: "/offLine", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimOffLine)},
 		{method: get, path: "/onlineUser", style: styleCIM, access: accessCIM, serve: a.cimOnlineUser},
-		{method: post, path: "/onlineUser", style: styleCIM, access: accessCIM, serve: a.cimOnlineUser},
+		{method: post, path: "/onlineUser", style: styleCIM, access: accessCIM, serve: a.cimOnlineUser, bare: true},
 		{method: post, path: "/groupRoute", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimGroup)},
 		{method: post, path: "/p2pRoute", style: styleCIM, access: accessCIM, serve: cimPost(a, cimStoreError, a.cimP2P)},
 		{method: post, path: "/fetchOfflineMsgs", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFetchError, a.cimFetchOffline)},

@@ -105,7 +105,7 @@ func (c *call) limit() (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > most {
-		return 0, badRequest(`"limit" has to be between 1 and %d.`, most)
+		return 0, tooManyItems(`"limit" has to be between 1 and %d.`, most)
 	}
 	return n, nil
 }

@@ -2,10 +2,7 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-
-	"golang.org/x/sync/errgroup"
 
 	cimpb "cim/proto"
 	"cim/route"
@@ -13,13 +10,15 @@ import (
 )
 
 type v1Account struct {
-	UserID int64  `json:"user_id"`
+	UserID int64  `json:"user_id,omitempty"`
 	Name   string `json:"name"`
 	Kind   string `json:"kind"`
 	// Of a bulk call, whether this call made the account.
 	Created *bool `json:"created,omitempty"`
 	// Secret is said once, to who made the account.
 	Secret string `json:"secret,omitempty"`
+	// Error is why a bulk call did not make this one.
+	Error *v1ErrorBody `json:"error,omitempty"`
 }
 
 type v1Accounts struct {
@@ -55,24 +54,30 @@ func (n v1NewAccount) kind() (route.Kind, error) {
 	return 0, badRequest(`"kind" has to be "user" or "device".`)
 }
 
+// kindName is the kind of an account that was checked.
+func (n v1NewAccount) kindName() string {
+	kind, _ := n.kind()
+	return kinds[kind]
+}
+
 type v1RegisterRequest struct {
 	Name     string         `json:"name"`
 	Kind     string         `json:"kind"`
 	Accounts []v1NewAccount `json:"accounts"`
 }
 
-// v1Register makes accounts. In bulk, and for an application, it is idempotent by name: after a failure, the same
-// call can be made again. To others, a name that exists is taken.
+// v1Register makes an account, or many. For an application it is idempotent by name: the same call can be made again.
+// To others, a name that exists is taken.
 func (a *API) v1Register(c *call, in *v1RegisterRequest) (reply, error) {
 	application := c.caller.Kind == auth.Application
 	if in.Accounts != nil {
 		if !application {
 			return reply{}, c.notApplication()
 		}
-		return a.registerAll(c.ctx, in)
+		return a.registerAll(c, in)
 	}
 	if !application {
-		if f := a.registers.take(source(c.http), 1, a.cfg.Now()); f != nil {
+		if f := a.limits.registers.take(a.source(c.http), 1, a.cfg.Now()); f != nil {
 			return reply{}, f
 		}
 	}
@@ -96,12 +101,20 @@ func (c *call) notApplication() error {
 	return errApplication
 }
 
+// check refuses what no store has to be asked about.
+func (n v1NewAccount) check() (route.Kind, error) {
+	if n.Name == "" {
+		return 0, badRequest(`"name" is missing.`)
+	}
+	if err := route.CheckName(n.Name); err != nil {
+		return 0, err
+	}
+	return n.kind()
+}
+
 // registerOne gives a new account a secret, unless nobody would ask for it.
 func (a *API) registerOne(ctx context.Context, n v1NewAccount) (v1Account, bool, error) {
-	if n.Name == "" {
-		return v1Account{}, false, badRequest(`"name" is missing.`)
-	}
-	kind, err := n.kind()
+	kind, err := n.check()
 	if err != nil {
 		return v1Account{}, false, err
 	}
@@ -117,45 +130,6 @@ func (a *API) registerOne(ctx context.Context, n v1NewAccount) (v1Account, bool,
 		out.Secret = secret
 	}
 	return out, created, err
-}
-
-// registerAll makes accounts side by side, because a store syncs those that wait together at once. The
-// answer has the order of the request.
-func (a *API) registerAll(ctx context.Context, in *v1RegisterRequest) (reply, error) {
-	switch {
-	case in.Name+in.Kind != "":
-		return reply{}, badRequest(`Give "accounts", or one account with "name" and "kind"; not both.`)
-	case len(in.Accounts) == 0 || len(in.Accounts) > a.cfg.Limits.Items:
-		return reply{}, badRequest(`"accounts" has to hold 1 to %d accounts.`, a.cfg.Limits.Items)
-	}
-	made := make([]v1Account, len(in.Accounts))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(bulkRegisters)
-	for i, n := range in.Accounts {
-		g.Go(func() (err error) {
-			defer recovered(&err)
-			acc, created, err := a.registerOne(ctx, n)
-			if err != nil {
-				return about(fmt.Sprintf("accounts[%d]", i), err)
-			}
-			if !a.cfg.AuthCIM {
-				acc.Created = &created
-			}
-			made[i] = acc
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return reply{}, err
-	}
-	return ok(v1Accounts{Accounts: made}), nil
-}
-
-// recovered turns a panic of a goroutine, which would end the process, into its error.
-func recovered(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("panic: %v", p)
-	}
 }
 
 // v1Account finds one account by its id.

@@ -89,14 +89,13 @@ func (a *API) whoLogsIn(c *call, in *v1LoginRequest) (route.Credentials, error) 
 	if in.UserID == nil && in.Name == "" {
 		return route.Credentials{}, errNobody()
 	}
-	// Asked before the store is, so that guesses cost no more than this.
-	from := source(c.http)
-	if f := a.badLogins.take(from, 0, a.cfg.Now()); f != nil {
-		return route.Credentials{}, f
-	}
 	who, err := a.cfg.Router.Authenticate(c.ctx, in.id(), in.Name, in.Secret)
-	if errors.Is(err, route.ErrBadCredentials) {
-		_ = a.badLogins.take(from, 1, a.cfg.Now()) // this one was let through
+	if !errors.Is(err, route.ErrBadCredentials) {
+		return who, err
+	}
+	// Only a wrong secret costs: whoever guesses must not shut out the others behind the same address.
+	if f := a.limits.badLogins.take(a.source(c.http), 1, a.cfg.Now()); f != nil {
+		return who, f
 	}
 	return who, err
 }

@@ -48,6 +48,11 @@ func (a *API) v1Send(c *call, in *v1SendRequest) (reply, error) {
 	if err := a.v1Sender(c, in.From, &m); err != nil {
 		return reply{}, err
 	}
+	if c.caller.Kind == auth.User {
+		if f := a.limits.send(m.From, len(sends), in.Everyone, a.cfg.Now()); f != nil {
+			return reply{}, f
+		}
+	}
 	out, err := a.deliver(c.ctx, m, sends)
 	if err != nil {
 		return reply{}, err
@@ -151,7 +156,7 @@ func (in *v1SendRequest) receivers() []int64 {
 
 func (in *v1SendRequest) sendsTo(users []int64, clientMsgID uint64, items int) ([]route.Send, error) {
 	if len(users) == 0 || len(users) > items {
-		return nil, badRequest(`"users" has to hold 1 to %d ids.`, items)
+		return nil, tooManyItems(`"users" has to hold 1 to %d ids.`, items)
 	}
 	field := "users"
 	if in.To != nil {

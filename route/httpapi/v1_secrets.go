@@ -7,7 +7,11 @@ import (
 type v1Secret struct {
 	UserID int64  `json:"user_id"`
 	Secret string `json:"secret"`
+	// Warning says what a success lacks.
+	Warning string `json:"warning,omitempty"`
 }
+
+const warnSession = "The secret is replaced, but whether the account's session has ended is not known: to be sure, replace the secret again."
 
 type v1Disabled struct {
 	UserID   int64 `json:"user_id"`
@@ -25,7 +29,13 @@ func (a *API) v1ReplaceSecret(c *call) (reply, error) {
 		return reply{}, err
 	}
 	secret, err := a.cfg.Router.ReplaceSecret(c.ctx, id)
-	return ok(v1Secret{UserID: id, Secret: secret}), err
+	out := v1Secret{UserID: id, Secret: secret}
+	if err != nil && secret != "" {
+		// The old secret counts no longer, so the new one must be told even so.
+		a.log.Warn("a secret was replaced, and its session could not be ended", "user", id, "err", err)
+		out.Warning, err = warnSession, nil
+	}
+	return ok(out), err
 }
 
 // v1SetDisabled is two endpoints.

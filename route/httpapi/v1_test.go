@@ -61,7 +61,7 @@ func TestV1Accounts(t *testing.T) {
 		{"bulk of too many", http.MethodPost, path, many, nil, 400, v1Bad(`\"accounts\" has to hold 1 to 1000 accounts.`)},
 		{"bulk and one", http.MethodPost, path, `{"name":"x","accounts":[{"name":"y"}]}`, nil, 400, v1Bad(`Give \"accounts\", or one account with \"name\" and \"kind\"; not both.`)},
 		{"bulk with a bad one", http.MethodPost, path, `{"accounts":[{"name":"bob"},{"name":"bad;name"}]}`, nil, 400, v1Bad("accounts[1]: " + badName)},
-		{"bulk without a store", http.MethodPost, path, `{"accounts":[{"name":"bob"}]}`, down, 503, v1Is("store_unavailable", "accounts[0]: "+cimpb.CodeStoreUnavailable.Sentence())},
+		{"bulk without a store", http.MethodPost, path, `{"accounts":[{"name":"bob"}]}`, down, 503, v1NoStore},
 		{"bulk that panics", http.MethodPost, path, `{"accounts":[{"name":"bob"}]}`, func(f *fakeRouter) { f.panics = true }, 500, v1Is("internal", cimpb.CodeInternal.Sentence())},
 
 		{"by id", http.MethodGet, path + "/2", "", nil, 200, `{"user_id":2,"name":"bob","kind":"user"}`},
