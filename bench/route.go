@@ -110,6 +110,8 @@ func (r *routeClient) replaceSecrets(ctx context.Context, accounts []account) er
 
 // place is where a device connects, and what it shows there.
 type place struct {
+	NotBeforeMs int64 `json:"not_before_ms"` // the server takes nobody earlier
+
 	Server struct {
 		Host string `json:"host"`
 		Port int    `json:"port"`
@@ -119,6 +121,23 @@ type place struct {
 
 func (p place) addr() string { return net.JoinHostPort(p.Server.Host, strconv.Itoa(p.Server.Port)) }
 
+// await lets the time pass until the server takes the device. Nobody else's turn comes meanwhile: the server
+// would tell them to come later still.
+func (p place) await(ctx context.Context) error {
+	if p.NotBeforeMs <= 0 {
+		return nil
+	}
+	t := time.NewTimer(time.Duration(p.NotBeforeMs) * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// login returns when the device may connect.
 func (r *routeClient) login(ctx context.Context, a account) (place, error) {
 	in := struct {
 		account
@@ -128,7 +147,7 @@ func (r *routeClient) login(ctx context.Context, a account) (place, error) {
 	if err := r.post(ctx, "/v1/login", in, &p); err != nil {
 		return place{}, fmt.Errorf("log in: %w", err)
 	}
-	return p, nil
+	return p, p.await(ctx)
 }
 
 // metrics reads the route's /metrics.

@@ -29,6 +29,8 @@ type Config struct {
 	Tick         time.Duration // resolution of the three time-outs; default 1 s
 	MaxFrame     int           // bytes; default 64 KiB
 	SendCredit   int           // default 32
+	AdmitRate    int           // logins a second that Expect lets come; default 3,400
+	AdmitBurst   int           // and at once, after a quiet time; default AdmitRate
 	SoftOutbound int           // bytes; default 256 KiB
 	HardOutbound int           // bytes; default 1 MiB
 	Logger       *slog.Logger  // default: slog.Default()
@@ -55,6 +57,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Tick, defaultTick)
 	setDefault(&c.MaxFrame, defaultMaxFrame)
 	setDefault(&c.SendCredit, defaultSendCredit)
+	setDefault(&c.AdmitRate, defaultAdmitRate)
+	setDefault(&c.AdmitBurst, c.AdmitRate)
 	setDefault(&c.SoftOutbound, defaultSoftOutbound)
 	setDefault(&c.HardOutbound, defaultHardOutbound)
 	if c.Logger == nil {
@@ -87,6 +91,8 @@ func (c Config) validate() error {
 		return errors.New("netcore: SoftOutbound is above HardOutbound")
 	case c.SendCredit < 1 || c.SendCredit > math.MaxUint16: // session.inFlight counts to there
 		return fmt.Errorf("netcore: SendCredit is %d, and has to be from 1 to %d", c.SendCredit, math.MaxUint16)
+	case c.AdmitRate < 1 || c.AdmitBurst < 1:
+		return errors.New("netcore: AdmitRate and AdmitBurst have to be at least 1")
 	case c.IdleTimeout < c.Tick:
 		return errors.New("netcore: IdleTimeout is below one Tick")
 	}

@@ -11,7 +11,7 @@ import (
 // or for 30 s, after which it is released. Errors: ErrFull, ErrStopping.
 func (s *Server) Reserve(user int64, device bool, epoch uint64) error {
 	switch {
-	case s.stopping.Load():
+	case s.Leaving():
 		return ErrStopping
 	case s.conns.Load() >= int64(s.cfg.MaxConns):
 		return ErrFull

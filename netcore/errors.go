@@ -6,8 +6,10 @@ import "errors"
 var (
 	// ErrAddressInUse comes from Start when another process listens on the address.
 	ErrAddressInUse = errors.New("the address is in use")
-	// ErrFull comes from Reserve when the connection table is full.
+	// ErrFull comes from Reserve and Expect when the connection table is full.
 	ErrFull = errors.New("the connection table is full")
-	// ErrStopping comes from everything but Stop once the server stops.
+	// ErrBusy comes from Expect when others are to come until too late.
+	ErrBusy = errors.New("too many users are about to log in")
+	// ErrStopping comes from everything but Stop once the server stops, and from what would bring users once it drains.
 	ErrStopping = errors.New("the server stops")
 )

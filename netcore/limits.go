@@ -16,6 +16,7 @@ const (
 	defaultMinHeartbeat = 10 * time.Second
 	defaultMaxHeartbeat = time.Hour
 	defaultSendCredit   = 32        // SENDs without a SENT, per session
+	defaultAdmitRate    = 3400      // logins a second: the 200,000 users of a server that failed are back within 60 s
 	defaultSoftOutbound = 256 << 10 // bytes waiting for one connection: QoS 0 is dropped, stored messages wait
 	defaultHardOutbound = 1 << 20   // bytes waiting for one connection: it is closed
 	defaultTick         = time.Second
@@ -44,6 +45,10 @@ const (
 	backlogMessages = 128
 	backlogBytes    = 128 << 10
 	retryBacklog    = 50 * time.Millisecond // a session that is behind looks again after so long
+
+	expectedFor     = 10 * time.Second // that a place is kept for somebody who was told to come
+	admissionWithin = 60 * time.Second // the latest that somebody is told to come
+	admissionRing   = 72               // seconds: the two together, and room for the one that is running
 
 	cimBatchBytes = 32 << 10 // texts gathered into one OFFLINE frame of CIM
 

@@ -86,7 +86,7 @@ func (l *loop) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 		l.counters.closed[reasonStopping].Add(1)
 		return nil, gnet.Close
 	}
-	if l.srv.conns.Add(1) > int64(l.srv.cfg.MaxConns) {
+	if l.srv.admission.came(time.Now()) > int64(l.srv.cfg.MaxConns) {
 		l.srv.conns.Add(-1)
 		l.counters.closed[reasonCeiling].Add(1)
 		return nil, gnet.Close

@@ -31,12 +31,15 @@ type Server struct {
 
 	wg sync.WaitGroup // engines, the clock and TLS handshakes
 
+	admission *admission
+
 	handshakeSlots chan struct{} // holds a token for each TLS handshake that computes
 
 	// atomic
 	conns      atomic.Int64 // open connections
 	pending    atomic.Int64 // of those, not logged in
 	handshakes atomic.Int64 // of TLS, under way
+	draining   atomic.Bool  // set by Drain
 	stopping   atomic.Bool
 }
 
@@ -46,7 +49,10 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, hub: newHub(), handshakeSlots: make(chan struct{}, handshakeWorkers())}
+	s := &Server{
+		cfg: cfg, hub: newHub(), handshakeSlots: make(chan struct{}, handshakeWorkers()),
+	}
+	s.admission = newAdmission(&s.cfg, &s.conns)
 	for i := range cfg.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
 	}
@@ -138,8 +144,8 @@ func (s *Server) Sessions() int {
 	return int(n)
 }
 
-// Stopping reports whether Stop has been called.
-func (s *Server) Stopping() bool { return s.stopping.Load() }
+// Leaving reports whether the server takes nobody any more: it drains or stops.
+func (s *Server) Leaving() bool { return s.stopping.Load() || s.draining.Load() }
 
 // monitorClock tells the loops that time passes, and ends reservations that nobody came for.
 func (s *Server) monitorClock(t *time.Ticker) {

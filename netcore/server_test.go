@@ -48,7 +48,7 @@ func TestStopTellsHelloSessionsAndReleasesAll(t *testing.T) {
 	stranger.expectClosed()
 	expectReason(t, s, reasonStopping, 12)
 	expectReleased(t, b, numbersOf(1, 11))
-	if s.Conns() != 0 || s.Sessions() != 0 || !s.Stopping() {
+	if s.Conns() != 0 || s.Sessions() != 0 || !s.Leaving() {
 		t.Errorf("%d connections, %d sessions", s.Conns(), s.Sessions())
 	}
 	if err := s.Stop(t.Context()); !errors.Is(err, ErrStopping) {
@@ -119,7 +119,7 @@ func TestStopAnswersWhatWasSentBefore(t *testing.T) {
 	receive(t, b.sentCh, "the SEND")
 	stoppedCh := make(chan error, 1)
 	go func() { stoppedCh <- s.Stop(context.Background()) }() // is waited for
-	eventually(t, "the server stops", s.Stopping)
+	eventually(t, "the server stops", s.Leaving)
 	close(goCh)
 	c.expectSent(1, cimpb.CodeStored)
 	c.expectEnd(cimpb.Command_ERROR, cimpb.CodeStopping)

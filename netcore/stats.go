@@ -65,6 +65,8 @@ type Stats struct {
 	Closed                                                   map[string]uint64 // by Reason
 	Dropped                                                  map[string]uint64 // by Drop
 	RefusedSends                                             map[string]uint64 // by the name of the code that was answered; only those that occurred
+	Admissions                                               map[string]uint64 // answers of Expect, by Admission
+	Expected                                                 int64             // users who were given a place and have not come yet
 	Loops                                                    []LoopStats
 }
 
@@ -76,7 +78,13 @@ type LoopStats struct {
 
 // Stats reads all counters. It may be called from any goroutine.
 func (s *Server) Stats() Stats {
-	st := Stats{Capacity: int64(s.cfg.MaxConns), Closed: map[string]uint64{}, Dropped: map[string]uint64{}, RefusedSends: map[string]uint64{}}
+	st := Stats{
+		Capacity: int64(s.cfg.MaxConns), Expected: int64(s.Expected()),
+		Closed: map[string]uint64{}, Dropped: map[string]uint64{}, RefusedSends: map[string]uint64{}, Admissions: map[string]uint64{},
+	}
+	for a := range admissionCount {
+		st.Admissions[a.String()] = s.admission.outcomes[a].Load()
+	}
 	for _, l := range s.loops {
 		c := &l.counters
 		st.Conns += c.conns.Load()

@@ -27,6 +27,8 @@ type fakePeer struct {
 	reserveErr error
 	hangs      bool // Holds waits for its context
 	load       route.Load
+	expected   []int64
+	comeIn     time.Duration // what Expect asks for; it waits for its context when hangs is set
 }
 
 func newFakePeer() *fakePeer {
@@ -55,6 +57,24 @@ func (p *fakePeer) Holds(ctx context.Context, user int64, epoch uint64) (bool, e
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.holds[user] == epoch, p.err
+}
+
+// Expect refuses for the same reasons as a server does.
+func (p *fakePeer) Expect(ctx context.Context, user int64, within time.Duration) (route.Admission, error) {
+	if p.hangs {
+		<-ctx.Done()
+		return route.Admission{}, ctx.Err()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expected = append(p.expected, user)
+	if p.load.Draining || p.load.Conns >= p.load.Capacity || p.comeIn > within {
+		return route.Admission{}, route.ErrNoServer
+	}
+	if p.comeIn == 0 {
+		return route.Admission{}, p.err
+	}
+	return route.Admission{NotBefore: time.Now().Add(p.comeIn)}, p.err
 }
 
 func (p *fakePeer) Reserve(_ context.Context, a route.Account, epoch uint64) error {

@@ -1,6 +1,9 @@
 package route
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Push is one message for the session of one user.
 type Push struct {
@@ -35,6 +38,10 @@ type Peer interface {
 	Broadcast(ctx context.Context, b Broadcast) (int, error)
 	// Holds reports whether that session lives there (reserved ones do).
 	Holds(ctx context.Context, user int64, epoch uint64) (bool, error)
+	// Expect asks for a place for a user who is about to log in. within is how late they may be asked to come.
+	// The place is kept until 10 s after that. Errors: ErrNoServer when the server is full, drains, or has given
+	// away all places within that time.
+	Expect(ctx context.Context, user int64, within time.Duration) (Admission, error)
 	// Reserve keeps a session that was claimed on the server's behalf, until LOGIN or for ReservationTime,
 	// after which the server releases it. Errors: ErrNoServer when it is full.
 	Reserve(ctx context.Context, a Account, epoch uint64) error
@@ -47,6 +54,11 @@ type Peer interface {
 	Online(ctx context.Context, after int64, limit int) (users []int64, next int64, err error)
 	// Load is cheap and may be a moment old.
 	Load(ctx context.Context) (Load, error)
+}
+
+// Admission says when an expected user may come.
+type Admission struct {
+	NotBefore time.Time // by the server's clock; zero: at once
 }
 
 // Load says how busy a server is.

@@ -3,6 +3,7 @@ package route_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"cim/route"
 )
@@ -146,18 +147,43 @@ func TestPlacePassesOverServersWithoutRoom(t *testing.T) {
 		"unreachable": func(c *cluster) { delete(c.peers, "s1") },
 		"failing":     func(c *cluster) { c.peers["s1"].err = errors.New("broken") },
 		"full":        func(c *cluster) { c.peers["s1"].load.Conns = c.peers["s1"].load.Capacity },
+		"silent":      func(c *cluster) { c.peers["s1"].hangs = true },
+		"busy":        func(c *cluster) { c.peers["s1"].comeIn = time.Hour },
 		"draining":    func(c *cluster) { c.peers["s1"].load.Draining = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, route.DuplicateRefuse, "s1", "s2")
 			spoil(c)
-			s, err := c.Place(t.Context(), 1)
-			if err != nil || s.Instance != "s2" {
+			s, a, err := c.Place(t.Context(), 1)
+			if err != nil || s.Instance != "s2" || !a.NotBefore.IsZero() {
 				t.Errorf("placed at %+v, %v", s, err)
 			}
 			c.leave["s2"]()
-			_, err = c.Place(t.Context(), 1)
+			_, _, err = c.Place(t.Context(), 1)
 			wantErr(t, err, route.ErrNoServer)
 		})
+	}
+}
+
+// A client of CIM cannot be asked to wait, so a server that would ask for it is passed over.
+func TestAdmissionOfTheTwoKindsOfClient(t *testing.T) {
+	c := newCluster(t, route.DuplicateRefuse, "s1")
+	id := c.user("zs")
+	c.peers["s1"].comeIn = 30 * time.Second
+	before := time.Now()
+	if s, a, err := c.Place(t.Context(), id); err != nil || s.Instance != "s1" || a.NotBefore.Before(before.Add(30*time.Second)) {
+		t.Errorf("placed at %+v, %+v, %v", s, a, err)
+	}
+	_, err := c.Reserve(t.Context(), id, "zs")
+	wantErr(t, err, route.ErrNoServer)
+	if c.holder(id).Held() {
+		t.Error("a refused login has a session")
+	}
+	c.peers["s1"].comeIn = time.Second
+	if _, err := c.Reserve(t.Context(), id, "zs"); err != nil {
+		t.Errorf("with a second to wait: %v", err)
+	}
+	if n := len(c.peers["s1"].expected); n != 3 {
+		t.Errorf("the server was asked %d times", n)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"cim/netcore"
 	"cim/route"
@@ -50,6 +51,15 @@ func (p localPeer) Holds(_ context.Context, user int64, epoch uint64) (bool, err
 	return p.server.Holds(user, epoch), nil
 }
 
+// Expect implements route.Peer.
+func (p localPeer) Expect(_ context.Context, _ int64, within time.Duration) (route.Admission, error) {
+	at, err := p.server.Expect(within)
+	if err != nil {
+		return route.Admission{}, fmt.Errorf("%w: %w", route.ErrNoServer, err)
+	}
+	return route.Admission{NotBefore: at}, nil
+}
+
 // Reserve implements route.Peer.
 func (p localPeer) Reserve(_ context.Context, a route.Account, epoch uint64) error {
 	if err := p.server.Reserve(a.ID, a.Kind == route.Device, epoch); err != nil {
@@ -81,7 +91,7 @@ func (p localPeer) Online(_ context.Context, after int64, limit int) ([]int64, i
 // Load implements route.Peer.
 func (p localPeer) Load(context.Context) (route.Load, error) {
 	return route.Load{
-		Sessions: p.server.Sessions(), Conns: p.server.Conns(), Capacity: p.server.Capacity(),
-		Draining: p.server.Stopping(),
+		Sessions: p.server.Sessions(), Conns: p.server.Conns() + p.server.Expected(), Capacity: p.server.Capacity(),
+		Draining: p.server.Leaving(),
 	}, nil
 }

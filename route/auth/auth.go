@@ -89,10 +89,12 @@ func (a *Authority) user(ctx context.Context, access token.Access) (Caller, erro
 	return Caller{Kind: User, Account: c}, nil
 }
 
-// Admit lets a user who has proved to be one connect with a device to a server.
-func (a *Authority) Admit(c route.Credentials, device, instance string) (Pass, error) {
+// Admit lets a user who has proved to be one connect with a device to a server, not before that time (zero: at once).
+func (a *Authority) Admit(c route.Credentials, device, instance string, notBefore time.Time) (Pass, error) {
 	now := a.now()
-	ticket, err := a.keys.Ticket(token.Ticket{User: c.ID, Device: device, Instance: instance, Generation: c.Generation}, now)
+	ticket, err := a.keys.Ticket(token.Ticket{
+		User: c.ID, Device: device, Instance: instance, Generation: c.Generation, NotBefore: notBefore,
+	}, now)
 	if err != nil {
 		return Pass{}, err
 	}

@@ -55,7 +55,7 @@ func (d *desk) clock() time.Time { return d.at }
 
 func (d *desk) pass(t *testing.T) Pass {
 	t.Helper()
-	p, err := d.Admit(d.accounts.byID[42], "phone", "s1")
+	p, err := d.Admit(d.accounts.byID[42], "phone", "s1", time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}

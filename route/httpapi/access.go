@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -15,8 +16,8 @@ import (
 type Authenticator interface {
 	// Caller says who sent a bearer token. Errors: auth.ErrUnauthorized, token.ErrExpired, route.ErrDisabled.
 	Caller(ctx context.Context, bearer string) (auth.Caller, error)
-	// Admit gives a user who has proved to be one what they connect and call with.
-	Admit(c route.Credentials, device, instance string) (auth.Pass, error)
+	// Admit gives a user who has proved to be one what they connect with, not before that time, and call with.
+	Admit(c route.Credentials, device, instance string, notBefore time.Time) (auth.Pass, error)
 }
 
 // access is who may call an endpoint.

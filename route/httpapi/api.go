@@ -33,8 +33,8 @@ type Router interface {
 	AccountByName(ctx context.Context, name string) (route.Account, error)
 	// AccountsByPrefix lists accounts whose names begin with prefix.
 	AccountsByPrefix(ctx context.Context, prefix string, limit int) ([]route.Account, error)
-	// Place chooses a server for the user's connection. Errors: route.ErrNoServer.
-	Place(ctx context.Context, user int64) (route.Server, error)
+	// Place chooses a server that takes the user's connection, and says from when on. Errors: route.ErrNoServer.
+	Place(ctx context.Context, user int64) (route.Server, route.Admission, error)
 	// Reserve is CIM's login. Errors: route.ErrUnknownUser, ErrNameMismatch, ErrHeld, ErrNoServer.
 	Reserve(ctx context.Context, user int64, name string) (route.Server, error)
 	// Logout ends the user's session, if there is one.

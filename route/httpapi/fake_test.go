@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"cim/route"
 )
@@ -24,10 +25,12 @@ type fakeRouter struct {
 	dedup    map[string]uint64
 	problems []route.Problem
 	noServer bool
-	tls      bool // what Place answers
-	logouts  []int64
-	fetches  []int64
-	pages    []int // limits that Online was asked with
+	// What Place answers.
+	tls       bool
+	notBefore time.Time
+	logouts   []int64
+	fetches   []int64
+	pages     []int // limits that Online was asked with
 
 	err     error            // of every call
 	errTo   map[int64]error  // of one receiver
@@ -155,13 +158,13 @@ func (f *fakeRouter) AccountsByPrefix(_ context.Context, prefix string, limit in
 
 var fakeServer = route.Server{Instance: "i1", Host: "10.0.0.9", Port: 11211, HTTPPort: 8081}
 
-func (f *fakeRouter) Place(context.Context, int64) (route.Server, error) {
+func (f *fakeRouter) Place(context.Context, int64) (route.Server, route.Admission, error) {
 	if f.noServer {
-		return route.Server{}, route.ErrNoServer
+		return route.Server{}, route.Admission{}, route.ErrNoServer
 	}
 	s := fakeServer
 	s.TLS = f.tls
-	return s, f.err
+	return s, route.Admission{NotBefore: f.notBefore}, f.err
 }
 
 func (f *fakeRouter) Reserve(ctx context.Context, user int64, name string) (route.Server, error) {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"cim/route/token"
 )
@@ -23,6 +24,36 @@ func TestTokenLogin(t *testing.T) {
 	again := decodedAs[v1LoginAnswer](t, f.as(in.AccessToken, http.MethodPost, "/v1/login", `{"device":"phone"}`))
 	if again.UserID != 1 || again.Ticket == "" || again.Ticket == in.Ticket {
 		t.Errorf("with the access token: %+v", again)
+	}
+}
+
+// The server says when the user may come: the ticket is good from then on, and the client is told how long that is.
+func TestLoginNotBefore(t *testing.T) {
+	f := newTokenFixture(t)
+	for name, tc := range map[string]struct {
+		in   time.Duration
+		want int64
+	}{
+		"later":   {30*time.Second + time.Microsecond, 30_001},
+		"at once": {-time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.fresh(t, func(r *fakeRouter) { r.notBefore = f.at.Add(tc.in) })
+			in := decodedAs[v1LoginAnswer](t, f.as("", http.MethodPost, "/v1/login", `{"name":"alice","secret":"`+aliceSecret+`","device":"d"}`))
+			if in.NotBeforeMs != tc.want {
+				t.Errorf("told to wait %d ms", in.NotBeforeMs)
+			}
+			if tc.want == 0 {
+				return
+			}
+			if _, err := f.keys.CheckTicket(in.Ticket, "i1", f.at); err == nil {
+				t.Error("the ticket is good before its time")
+			}
+			ticket, err := f.keys.CheckTicket(in.Ticket, "i1", f.at.Add(tc.in+token.TicketTime-time.Second))
+			if err != nil || ticket.NotBefore.Unix() != f.at.Add(tc.in).Unix() {
+				t.Errorf("ticket %+v, %v", ticket, err)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"time"
 
 	cimpb "cim/proto"
 	"cim/route"
@@ -19,12 +20,14 @@ type v1LoginRequest struct {
 }
 
 type v1LoginAnswer struct {
-	UserID          int64    `json:"user_id"`
-	Name            string   `json:"name"`
-	Server          v1Server `json:"server"`
-	Ticket          string   `json:"ticket"` // empty: servers do not ask for one
-	AccessToken     string   `json:"access_token,omitempty"`
-	AccessExpiresIn int      `json:"access_expires_in,omitempty"` // seconds
+	UserID int64    `json:"user_id"`
+	Name   string   `json:"name"`
+	Server v1Server `json:"server"`
+	Ticket string   `json:"ticket"` // empty: servers do not ask for one
+	// NotBeforeMs is how long to wait before connecting: a time that no clock has to agree on.
+	NotBeforeMs     int64  `json:"not_before_ms,omitempty"`
+	AccessToken     string `json:"access_token,omitempty"`
+	AccessExpiresIn int    `json:"access_expires_in,omitempty"` // seconds
 }
 
 type v1Server struct {
@@ -48,20 +51,26 @@ func (a *API) v1Login(c *call, in *v1LoginRequest) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	s, err := a.cfg.Router.Place(c.ctx, who.ID)
+	s, admission, err := a.cfg.Router.Place(c.ctx, who.ID)
 	if err != nil {
 		return reply{}, err
 	}
 	out := v1LoginAnswer{
 		UserID: who.ID, Name: who.Name,
-		Server: v1Server{Host: s.Host, Port: s.Port, Instance: s.Instance, TLS: s.TLS},
+		Server:      v1Server{Host: s.Host, Port: s.Port, Instance: s.Instance, TLS: s.TLS},
+		NotBeforeMs: a.waitUntil(admission.NotBefore),
 	}
 	if a.cfg.AuthCIM {
 		return ok(out), nil
 	}
-	pass, err := a.cfg.Auth.Admit(who, in.Device, s.Instance)
+	pass, err := a.cfg.Auth.Admit(who, in.Device, s.Instance, admission.NotBefore)
 	out.Ticket, out.AccessToken, out.AccessExpiresIn = pass.Ticket, pass.Access, int(pass.AccessTime.Seconds())
 	return ok(out), err
+}
+
+// waitUntil is how many milliseconds it is until then, rounded up; 0 for the past.
+func (a *API) waitUntil(t time.Time) int64 {
+	return max(0, (t.Sub(a.cfg.Now()) + time.Millisecond - 1).Milliseconds())
 }
 
 func (in *v1LoginRequest) check(authCIM bool) error {
