@@ -1,7 +1,6 @@
 package route_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -128,37 +127,4 @@ func TestDisableEndsTheSessionAndRefuses(t *testing.T) {
 	}
 	c.connect(alice, "s1", "phone")
 	wantErr(t, c.SetDisabled(t.Context(), 12345, true), route.ErrUnknownUser)
-}
-
-// disablingDirectory disables the account at the moment at which its session is claimed, which is too late for
-// the kick and too early for the next login.
-type disablingDirectory struct {
-	route.Directory
-	disable func()
-}
-
-func (d *disablingDirectory) Claim(ctx context.Context, r route.ClaimRequest) (route.Claim, error) {
-	d.disable()
-	return d.Directory.Claim(ctx, r)
-}
-
-func TestDisableWhileASessionIsClaimed(t *testing.T) {
-	c := newCluster(t, route.DuplicateRefuse, "s1")
-	alice, _ := c.member("alice")
-	disable := func() {
-		if err := c.SetDisabled(t.Context(), alice, true); err != nil {
-			t.Fatal(err)
-		}
-	}
-	racing, err := route.New(route.Config{
-		Accounts: c.store, Directory: &disablingDirectory{c.store, disable}, Inbox: c.store, Registry: c.registry, Peers: c,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = racing.Claim(t.Context(), route.Login{User: alice, Device: "phone", Instance: "s1"})
-	wantErr(t, err, route.ErrDisabled)
-	if c.holder(alice).Held() {
-		t.Error("the session stayed")
-	}
 }

@@ -25,6 +25,7 @@ type fakePeer struct {
 	result     route.PushResult
 	err        error
 	reserveErr error
+	holdsErr   error
 	hangs      bool // Holds waits for its context
 	load       route.Load
 	expected   []int64
@@ -56,7 +57,7 @@ func (p *fakePeer) Holds(ctx context.Context, user int64, epoch uint64) (bool, e
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.holds[user] == epoch, p.err
+	return p.holds[user] == epoch, errors.Join(p.err, p.holdsErr)
 }
 
 // Expect refuses for the same reasons as a server does.
@@ -141,7 +142,13 @@ func (c *cluster) Peer(s route.Server) (route.Peer, bool) {
 
 func newCluster(t *testing.T, duplicate route.Duplicate, instances ...string) *cluster {
 	t.Helper()
-	store, err := embedded.Open(embedded.Config{Dir: embedded.Memory})
+	return newClusterAt(t, time.Now, duplicate, instances...)
+}
+
+// newClusterAt is newCluster with a clock for the store.
+func newClusterAt(t *testing.T, now func() time.Time, duplicate route.Duplicate, instances ...string) *cluster {
+	t.Helper()
+	store, err := embedded.Open(embedded.Config{Dir: embedded.Memory, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
