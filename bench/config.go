@@ -25,6 +25,7 @@ const (
 type IdleConfig struct {
 	Route       string        // base URL of a route
 	Key         string        // of an application, to make accounts; empty: the route asks for none
+	TLS         TLSFiles      // of the route and of the servers, where they speak it
 	Connections int           // to hold
 	Heartbeat   time.Duration // to ask for
 	For         time.Duration // from when all are connected

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"net/netip"
 	"strings"
@@ -21,8 +22,9 @@ const (
 	stateClosed
 )
 
-// conn is one connection: 64 bytes, and a buffer only while it logs in or a frame is incomplete.
+// conn is one connection: 64 bytes, and a buffer only while it logs in or a frame is incomplete. TLS adds some 8 KB.
 type conn struct {
+	tls     *tls.Conn     // nil: plain
 	buf     []byte        // while connecting: the LOGIN frame; then the beginning of an incomplete frame
 	due     time.Duration // of the last PING, by the schedule
 	written time.Duration // when something was last written
@@ -87,7 +89,7 @@ func source(server netip.Addr, index int) netip.Addr {
 func errnoReason(err error) string {
 	var errno unix.Errno
 	if !errors.As(err, &errno) {
-		return "error"
+		return reasonTLS // whatever else comes of a socket is crypto/tls's
 	}
 	switch errno {
 	case unix.ECONNREFUSED:

@@ -22,6 +22,10 @@ func (s *swarm) start(r *loginResult) {
 		s.drop(c, reasonLoginFailed)
 		return
 	}
+	if r.tls != nil {
+		s.adopt(r, login)
+		return
+	}
 	fd, err := dial(r.addr, source(r.addr.Addr(), s.job.Share.index(r.conn)))
 	if err != nil {
 		s.drop(c, errnoReason(err))
@@ -75,7 +79,7 @@ func (s *swarm) connected(i int, c *conn) {
 
 // write sends a few bytes at once. A socket without room for them has a peer that stopped reading long ago.
 func (s *swarm) write(c *conn, b []byte) {
-	n, err := unix.Write(int(c.fd), b)
+	n, err := c.send(b)
 	switch {
 	case errors.Is(err, unix.EAGAIN), err == nil && n < len(b):
 		s.drop(c, reasonWriteBlocked)
@@ -94,19 +98,25 @@ func (s *swarm) readLast(c *conn, reason string) {
 	}
 }
 
-// read takes what has come. One call is enough: the poller reports again what is left.
+// read takes what has come. One call is enough: the poller reports again what is left; but not what crypto/tls holds.
 func (s *swarm) read(c *conn) {
+	for s.readOnce(c) && c.tls != nil && c.state != stateClosed {
+	}
+}
+
+// readOnce reports whether there may be more.
+func (s *swarm) readOnce(c *conn) bool {
 	held := copy(s.scratch, c.buf)
-	n, err := unix.Read(int(c.fd), s.scratch[held:])
+	n, err := c.receive(s.scratch[held:])
 	switch {
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-		return
+		return false
 	case err != nil:
 		s.drop(c, errnoReason(err))
-		return
+		return false
 	case n == 0:
 		s.drop(c, reasonEOF)
-		return
+		return false
 	}
 	buf := s.scratch[:held+n]
 	taken, err := eachFrame(buf, func(payload []byte) bool { return s.frame(c, payload) })
@@ -116,6 +126,7 @@ func (s *swarm) read(c *conn) {
 	if c.state != stateClosed {
 		c.buf = keep(buf[taken:])
 	}
+	return true
 }
 
 // frame handles one frame and reports whether the connection is still there.
@@ -199,5 +210,5 @@ func (s *swarm) drop(c *conn, reason string) {
 	}
 	s.unheard -= int(c.unheard)
 	s.tally.Unanswered += int64(c.unheard)
-	c.state, c.buf, c.unheard = stateClosed, nil, 0
+	c.state, c.buf, c.tls, c.unheard = stateClosed, nil, nil, 0
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,8 +48,9 @@ type fakeServer struct {
 	behaviours map[int]behaviour // by place in the run
 	heartbeat  uint32            // granted, in ms
 	closedPort int
-	key        string // of the application; empty: no secrets are asked for
-	idleAfter  int    // PINGs of all connections without one of its own that make a connection idle; 0: never
+	tls        *tls.Config // nil: plain
+	key        string      // of the application; empty: no secrets are asked for
+	idleAfter  int         // PINGs of all connections without one of its own that make a connection idle; 0: never
 
 	wg sync.WaitGroup
 
@@ -69,6 +71,12 @@ type fakeConn struct {
 
 func newFakeServer(t *testing.T, behaviours map[int]behaviour) *fakeServer {
 	t.Helper()
+	return startFakeServer(t, behaviours, false)
+}
+
+// startFakeServer serves both ports with TLS, or both without.
+func startFakeServer(t *testing.T, behaviours map[int]behaviour, secured bool) *fakeServer {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +96,15 @@ func newFakeServer(t *testing.T, behaviours map[int]behaviour) *fakeServer {
 	mux.HandleFunc("POST /v1/accounts/{id}/secret", s.replaceSecret)
 	mux.HandleFunc("POST /v1/login", s.login)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, metricsText) })
-	s.http = httptest.NewServer(mux)
+	s.http = httptest.NewUnstartedServer(mux)
+	if secured {
+		s.http.StartTLS()
+		s.tls = s.http.TLS.Clone()
+		s.tls.NextProtos = nil
+		s.ln = tls.NewListener(ln, s.tls)
+	} else {
+		s.http.Start()
+	}
 	s.wg.Go(s.accept)
 	t.Cleanup(s.close)
 	return s
@@ -195,7 +211,7 @@ func (s *fakeServer) login(w http.ResponseWriter, r *http.Request) {
 		port = s.closedPort
 	}
 	json.NewEncoder(w).Encode(map[string]any{
-		"user_id": in.UserID, "server": map[string]any{"host": "127.0.0.1", "port": port},
+		"user_id": in.UserID, "server": map[string]any{"host": "127.0.0.1", "port": port, "tls": s.tls != nil},
 		"ticket": fmt.Sprint("ticket-", in.UserID),
 	})
 }

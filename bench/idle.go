@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -18,10 +19,13 @@ type Idle struct {
 	cfg      IdleConfig
 	workers  int // processes
 	route    *routeClient
+	trust    *tls.Config
 	screen   *screen
 	progress time.Duration    // distance of the workers' notices
 	started  func(pids []int) // for tests, which kill workers
 	enough   func(tally) bool // for tests, which end the hold by what has happened
+
+	tls bool // Run's: the server speaks TLS
 }
 
 // NewIdle checks the configuration and the limit of open files. Errors: ErrConfig, ErrLimits,
@@ -38,11 +42,15 @@ func NewIdle(cfg IdleConfig) (*Idle, error) {
 	if err != nil {
 		return nil, err
 	}
+	trust, err := cfg.TLS.config()
+	if err != nil {
+		return nil, err
+	}
 	if cfg.Log == nil {
 		cfg.Log = io.Discard
 	}
 	return &Idle{
-		cfg: cfg, workers: workers, route: newRouteClient(cfg.Route, cfg.Key, 1), screen: newScreen(cfg.Log),
+		cfg: cfg, workers: workers, route: newRouteClient(cfg.Route, cfg.Key, 1).trusting(trust), trust: trust, screen: newScreen(cfg.Log),
 		progress: progressEvery, started: func([]int) {}, enough: func(tally) bool { return false },
 	}, nil
 }
@@ -99,7 +107,14 @@ func (r *Idle) findServer(ctx context.Context, user account) (netip.AddrPort, er
 	if err != nil {
 		return server, err
 	}
-	r.screen.line("server %s", server)
+	transport := "plain"
+	if r.tls = r.cfg.TLS.usedAt(p); r.tls {
+		transport = "TLS"
+		if err := tryTLS(ctx, server, expecting(r.trust, p), r.cfg.Timeout); err != nil {
+			return server, err
+		}
+	}
+	r.screen.line("server %s, %s", server, transport)
 	return server, checkPorts(ports, manySources(server.Addr()), r.cfg.Connections)
 }
 
@@ -134,6 +149,7 @@ func (r *Idle) jobs(users []account, start time.Time) []job {
 			Route: r.cfg.Route, Prefix: r.cfg.prefix(), Share: s, Total: r.cfg.Connections, Users: mine,
 			Silent: silentOf(s, silent), Start: start, Heartbeat: r.cfg.Heartbeat,
 			Rate: r.cfg.Rate / float64(r.workers), Timeout: r.cfg.Timeout, HTTPConns: r.cfg.HTTPConns, Progress: r.progress,
+			TLS: r.cfg.TLS,
 		}
 	}
 	return jobs

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,6 +15,8 @@ type loginResult struct {
 	conn   int
 	addr   netip.AddrPort
 	ticket string
+	tls    *tls.Conn // nil: the loop connects
+	fd     int       // of tls
 	err    error
 }
 
@@ -22,15 +25,17 @@ type logins struct {
 	// Immutable after newLogins.
 	job     *job
 	route   *routeClient
+	trust   *tls.Config
 	deliver func(loginResult) // safe for concurrent use
 
 	mu    sync.Mutex
 	known map[string]netip.AddrPort // resolved servers
 }
 
-func newLogins(j *job, deliver func(loginResult)) *logins {
+func newLogins(j *job, trust *tls.Config, deliver func(loginResult)) *logins {
 	return &logins{
-		job: j, deliver: deliver, known: map[string]netip.AddrPort{}, route: newRouteClient(j.Route, "", j.HTTPConns),
+		job: j, trust: trust, deliver: deliver, known: map[string]netip.AddrPort{},
+		route: newRouteClient(j.Route, "", j.HTTPConns).trusting(trust),
 	}
 }
 
@@ -84,8 +89,12 @@ func (l *logins) login(ctx context.Context, i int) loginResult {
 	if err != nil {
 		return loginResult{conn: i, err: err}
 	}
-	addr, err := l.resolve(ctx, p)
-	return loginResult{conn: i, addr: addr, ticket: p.Ticket, err: err}
+	r := loginResult{conn: i, ticket: p.Ticket}
+	if r.addr, r.err = l.resolve(ctx, p); r.err == nil && l.job.TLS.usedAt(p) {
+		from := source(r.addr.Addr(), l.job.Share.index(i))
+		r.tls, r.fd, r.err = secure(ctx, r.addr, from, expecting(l.trust, p), l.job.Timeout)
+	}
+	return r
 }
 
 func (l *logins) resolve(ctx context.Context, p place) (netip.AddrPort, error) {

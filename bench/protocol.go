@@ -26,6 +26,7 @@ type job struct {
 	Heartbeat time.Duration `json:"heartbeat_ns"`
 	Rate      float64       `json:"rate"` // connects a second, of this worker
 	Timeout   time.Duration `json:"timeout_ns"`
+	TLS       TLSFiles      `json:"tls"`
 	HTTPConns int           `json:"http_conns"`
 	Progress  time.Duration `json:"progress_ns"` // distance of notices
 }

@@ -20,12 +20,25 @@ const (
 	reasonBadFrame       = "bad_frame_in" // the server's bytes are not frames
 	reasonWriteBlocked   = "write_blocked"
 	reasonLoginFailed    = "login_failed" // no answer of /v1/login
+	reasonTLS            = "tls_failed"   // the two sides do not agree on TLS, or the certificate is not trusted
 	reasonWorkerDied     = "worker_died"
 	reasonNotTried       = "not_tried" // the worker ended before its turn
 )
 
+// connectError is why a connection did not come about that was made together with its login.
+type connectError struct {
+	reason string
+	cause  error
+}
+
+func (e *connectError) Error() string { return e.cause.Error() }
+func (e *connectError) Unwrap() error { return e.cause }
+
 // loginReason names why a route gave no server.
 func loginReason(err error) string {
+	if e, ok := errors.AsType[*connectError](err); ok {
+		return e.reason
+	}
 	var refused *refusedError
 	switch {
 	case !errors.As(err, &refused):

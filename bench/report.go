@@ -45,6 +45,7 @@ type Report struct {
 // ReportConfig is the configuration as it was run.
 type ReportConfig struct {
 	Route            string  `json:"route"`
+	TLS              bool    `json:"tls"` // of the connections to the server
 	Connections      int     `json:"connections"`
 	HeartbeatMs      int64   `json:"heartbeat_ms"`
 	ForSeconds       float64 `json:"for_seconds"`
@@ -91,7 +92,7 @@ func (r *Idle) report(f *fleet, ramp, held time.Duration) *Report {
 func (r *Idle) reportConfig() ReportConfig {
 	c := r.cfg
 	return ReportConfig{
-		Route: c.Route, Connections: c.Connections, HeartbeatMs: c.Heartbeat.Milliseconds(), ForSeconds: c.For.Seconds(),
+		Route: c.Route, TLS: r.tls, Connections: c.Connections, HeartbeatMs: c.Heartbeat.Milliseconds(), ForSeconds: c.For.Seconds(),
 		Workers: r.workers, Rate: c.Rate, Silent: c.Silent, ServerPID: c.ServerPID, Seed: c.Seed,
 		HTTPConnsAWorker: c.HTTPConns,
 	}
@@ -119,6 +120,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		row("  "+reason, "%s", group(r.Drops[reason]))
 	}
 	row("time", "%.1f s to connect, %.1f s held, %d worker(s)", r.RampSeconds, r.HeldSeconds, r.Config.Workers)
+	if r.Config.TLS {
+		row("transport", "TLS, as crypto/tls does it by default")
+	}
 	row("granted", "%s", r.Granted.describe(time.Duration(r.Config.HeartbeatMs)*time.Millisecond))
 	row("heartbeats", "%s sent, %s answered, %s late, %s unanswered",
 		group(r.Pings), group(r.Pongs), group(r.Late), group(r.Unanswered))

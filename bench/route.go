@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,12 @@ func newRouteClient(base, key string, conns int) *routeClient {
 			Transport: &http.Transport{MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns},
 		},
 	}
+}
+
+// trusting has the client speak TLS as cfg says where the URL is https.
+func (r *routeClient) trusting(cfg *tls.Config) *routeClient {
+	r.http.Transport.(*http.Transport).TLSClientConfig = cfg
+	return r
 }
 
 func (r *routeClient) close() { r.http.CloseIdleConnections() }
@@ -115,6 +122,7 @@ type place struct {
 	Server struct {
 		Host string `json:"host"`
 		Port int    `json:"port"`
+		TLS  bool   `json:"tls"`
 	} `json:"server"`
 	Ticket string `json:"ticket"`
 }

@@ -174,9 +174,14 @@ func (s *swarm) result() error {
 
 func (s *swarm) close() {
 	for i := range s.conns {
-		if st := s.conns[i].state; st != stateWaiting && st != stateClosed {
-			_ = unix.Close(int(s.conns[i].fd))
+		c := &s.conns[i]
+		if c.state == stateWaiting || c.state == stateClosed {
+			continue
 		}
+		if c.tls != nil {
+			_ = c.tls.CloseWrite() // TLS's goodbye, as clients say it
+		}
+		_ = unix.Close(int(c.fd))
 	}
 	s.box.close()
 	s.poller.close()

@@ -24,19 +24,23 @@ func Work(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	notices := json.NewEncoder(out)
 	notify := func(n notice) error { return notices.Encode(n) }
+	trust, err := first.Job.TLS.config()
+	if err != nil {
+		return errors.Join(err, notify(notice{Kind: noticeResult, Error: err.Error()}))
+	}
 	s, err := newSwarm(*first.Job, notify)
 	if err != nil {
 		return errors.Join(err, notify(notice{Kind: noticeResult, Error: err.Error()}))
 	}
-	return work(ctx, s, first.Job, commands, notify)
+	return work(ctx, s, newLogins(first.Job, trust, func(r loginResult) { s.post(mail{login: &r}) }), commands, notify)
 }
 
 // work runs the loop and the two goroutines that feed it, the logins and the reader of commands, and waits
 // for both.
-func work(ctx context.Context, s *swarm, j *job, commands *json.Decoder, notify func(notice) error) error {
+func work(ctx context.Context, s *swarm, l *logins, commands *json.Decoder, notify func(notice) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var logins, reader sync.WaitGroup
-	logins.Go(func() { newLogins(j, func(r loginResult) { s.post(mail{login: &r}) }).run(ctx) })
+	logins.Go(func() { l.run(ctx) })
 	reader.Go(func() {
 		readCommands(commands, s.post)
 		cancel(errInputEnded)

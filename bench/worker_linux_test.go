@@ -154,7 +154,7 @@ func TestErrnoReason(t *testing.T) {
 	for err, want := range map[error]string{
 		unix.ECONNREFUSED: reasonRefused, unix.ECONNRESET: reasonReset, unix.EPIPE: reasonReset,
 		unix.ETIMEDOUT: reasonConnectTimeout, unix.EADDRNOTAVAIL: reasonNoPort, unix.EMFILE: reasonNoFiles,
-		unix.ENETUNREACH: "enetunreach", io.EOF: "error",
+		unix.ENETUNREACH: "enetunreach", io.EOF: reasonTLS,
 	} {
 		if got := errnoReason(err); got != want {
 			t.Errorf("%v is %q, want %q", err, got, want)
