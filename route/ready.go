@@ -8,8 +8,8 @@ type Problem struct {
 	Detail    string // why, for a person
 }
 
-// Reporter is an Inbox that can say that it refuses what it is asked to store although it answers, such as while a
-// disk is full. Implementing it is a choice.
+// Reporter is an Inbox or a Registry that can say that something is wrong although it answers: it refuses to store while
+// a disk is full, or its list of servers is the last one it knew. Implementing it is a choice.
 type Reporter interface {
 	// Problems is nothing when all is well. It must be cheap: anybody may ask.
 	Problems(ctx context.Context) []Problem

@@ -27,3 +27,23 @@ func TestReadyAsksTheInbox(t *testing.T) {
 		t.Errorf("problems %v", p)
 	}
 }
+
+// staleRegistry answers from memory.
+type staleRegistry struct{ route.Registry }
+
+func (staleRegistry) Problems(context.Context) []route.Problem {
+	return []route.Problem{{Component: "registry", Detail: "ZooKeeper is away"}}
+}
+
+func TestReadyAsksTheRegistry(t *testing.T) {
+	c := newCluster(t, route.DuplicateRefuse, "s1")
+	r, err := route.New(route.Config{
+		Accounts: c.store, Directory: c.store, Inbox: c.store, Registry: staleRegistry{c.registry}, Peers: c,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := r.Ready(t.Context()); len(p) != 1 || p[0].Detail != "ZooKeeper is away" {
+		t.Errorf("problems %v", p)
+	}
+}

@@ -69,8 +69,10 @@ func (r *Router) Ready(ctx context.Context) []Problem {
 	if _, err := r.cfg.Accounts.ByID(ctx, []int64{MaxID}); err != nil {
 		problems = append(problems, Problem{Component: "store", Detail: err.Error()})
 	}
-	if inbox, ok := r.cfg.Inbox.(Reporter); ok {
-		problems = append(problems, inbox.Problems(ctx)...)
+	for _, part := range []any{r.cfg.Inbox, r.cfg.Registry} {
+		if reporter, ok := part.(Reporter); ok {
+			problems = append(problems, reporter.Problems(ctx)...)
+		}
 	}
 	if len(r.cfg.Registry.Servers()) == 0 {
 		problems = append(problems, Problem{Component: "registry", Detail: "no IM server is listed"})

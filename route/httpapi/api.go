@@ -80,7 +80,7 @@ func New(cfg Config) (*API, error) {
 	a := &API{cfg: cfg, log: cfg.Logger, hosts: newHostSet(cfg.Hosts), conns: newConnSet()}
 	a.base, a.cancel = context.WithCancel(context.Background())
 	a.limits = newLimiters(cfg.Limits)
-	a.endpoints = index(a.routes())
+	a.endpoints = index(a.served())
 	a.server = a.newServer()
 	var err error
 	if a.metrics, err = newMetrics(cfg.Registerer, a.server); err != nil {

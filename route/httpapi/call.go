@@ -85,7 +85,7 @@ func (c *call) check(methods map[string]*endpoint, e *endpoint) *failure {
 	if f := c.authorize(e); f != nil {
 		return f
 	}
-	if e.method == post {
+	if e.method == post && !e.own {
 		return c.checkBody(e)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
 )
 
 // Config says what an API stands on. Router is required, and one of AuthCIM and Auth.
@@ -25,6 +26,11 @@ type Config struct {
 	// ProxyFrom are the addresses of proxies whose X-Forwarded-For is believed, for limits that count by client address.
 	// Without it, everyone behind a proxy shares its address.
 	ProxyFrom []netip.Prefix
+	// Cluster answers other processes of the cluster at POST /cluster/push; nil: there is no such path. It sees requests
+	// of up to twice Limits.Body as they come, and has to know itself whom to believe.
+	Cluster fasthttp.RequestHandler
+	// ServerOnly leaves out what routes are for: what stays are Cluster, CIM's /sendMsg, health and metrics.
+	ServerOnly bool
 	// Metrics is what /metrics shows, Registerer where the API registers its own. Default: a registry that
 	// serves as both.
 	Metrics    prometheus.Gatherer

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"slices"
+
 	"github.com/valyala/fasthttp"
 )
 
@@ -22,7 +24,11 @@ type endpoint struct {
 	// anyHost: load balancers probe by whatever name they know, and there is nothing to steal.
 	anyHost bool
 	// bare: a POST without a body and without a Content-Type does, because it changes nothing.
-	bare   bool
+	bare bool
+	// own: the endpoint looks at the request itself, and says who may send it.
+	own bool
+	// server: a server of a cluster has it too, besides routes.
+	server bool
 	access access
 	// tokenOnly is what makes no sense with Config.AuthCIM.
 	tokenOnly bool
@@ -32,6 +38,24 @@ const (
 	get  = fasthttp.MethodGet
 	post = fasthttp.MethodPost
 )
+
+// clusterPath is where processes of a cluster talk to a server; openapi.yaml leaves it out.
+const clusterPath = "/cluster/push"
+
+// served is what this API answers.
+func (a *API) served() []*endpoint {
+	all := a.routes()
+	if a.cfg.ServerOnly {
+		all = slices.DeleteFunc(all, func(e *endpoint) bool { return !e.server })
+	}
+	if a.cfg.Cluster != nil {
+		all = append(all, &endpoint{
+			method: post, path: clusterPath, style: styleOps, anyHost: true, own: true,
+			serve: func(c *call) { a.cfg.Cluster(c.http) },
+		})
+	}
+	return all
+}
 
 // routes is the whole table. openapi.yaml describes each line of it.
 func (a *API) routes() []*endpoint {
@@ -44,7 +68,7 @@ func (a *API) routes() []*endpoint {
 		{method: post, path: "/groupRoute", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimGroup)},
 		{method: post, path: "/p2pRoute", style: styleCIM, access: accessCIM, serve: cimPost(a, cimStoreError, a.cimP2P)},
 		{method: post, path: "/fetchOfflineMsgs", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFetchError, a.cimFetchOffline)},
-		{method: post, path: "/sendMsg", style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimSendMsg)},
+		{method: post, path: "/sendMsg", server: true, style: styleCIM, access: accessCIM, serve: cimPost(a, cimFallback, a.cimSendMsg)},
 
 		{method: post, path: "/v1/accounts", access: accessRegister, serve: v1Post(a, a.v1Register)},
 		{method: get, path: "/v1/accounts", access: accessUser, serve: v1Get(a, a.v1FindAccounts)},
@@ -57,10 +81,10 @@ func (a *API) routes() []*endpoint {
 		{method: get, path: "/v1/online/count", access: accessUser, serve: v1Get(a, a.v1OnlineCount)},
 		{method: post, path: "/v1/messages", access: accessUser, serve: v1Post(a, a.v1Send)},
 
-		{method: get, path: "/openapi.yaml", style: styleOps, serve: a.openAPI},
-		{method: get, path: "/healthz", style: styleOps, serve: a.healthz, anyHost: true},
-		{method: get, path: "/readyz", style: styleOps, serve: a.readyz, anyHost: true},
-		{method: get, path: "/metrics", style: styleOps, access: accessApplication, serve: a.metricsHandler()},
+		{method: get, path: "/openapi.yaml", server: true, style: styleOps, serve: a.openAPI},
+		{method: get, path: "/healthz", server: true, style: styleOps, serve: a.healthz, anyHost: true},
+		{method: get, path: "/readyz", server: true, style: styleOps, serve: a.readyz, anyHost: true},
+		{method: get, path: "/metrics", server: true, style: styleOps, access: accessApplication, serve: a.metricsHandler()},
 	}
 }
 
