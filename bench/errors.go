@@ -13,4 +13,8 @@ var (
 	ErrDropped = errors.New("bench: connections were dropped")
 	// ErrWorker is a worker process that could not do its part at all.
 	ErrWorker = errors.New("bench: a worker process failed")
+	// ErrServerDied says that a server did not survive an attack. The report is complete.
+	ErrServerDied = errors.New("bench: the server died")
+	// ErrLost says that what a server had acknowledged never arrived. The report is complete.
+	ErrLost = errors.New("bench: acknowledged messages were lost")
 )

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package bench
+
+import (
+	"context"
+	"syscall"
+)
+
+func keepPortsFree(context.Context, string, string, syscall.RawConn) error { return nil }
+
+func lowerPriority(int) error { return nil }

@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"sync"
+)
+
+// hostileFleet is the attacking processes, as their parent sees them.
+type hostileFleet struct {
+	wg sync.WaitGroup
+
+	mu    sync.Mutex
+	procs []*hostileProcess
+}
+
+type hostileProcess struct {
+	// Immutable after start.
+	cmd *exec.Cmd
+	in  io.WriteCloser
+
+	// Guarded by the fleet's mu.
+	last hostileTally
+	gone bool
+	err  error
+}
+
+// startHostile starts a process per job. stop has to be called in any case.
+func startHostile(ctx context.Context, command []string, jobs []hostileJob, stderr io.Writer) (*hostileFleet, error) {
+	f := &hostileFleet{}
+	for i := range jobs {
+		if err := f.start(ctx, command, &jobs[i], stderr); err != nil {
+			f.stop()
+			return nil, fmt.Errorf("start attacking process %d of %d: %w", i+1, len(jobs), err)
+		}
+	}
+	return f, nil
+}
+
+func (f *hostileFleet) start(ctx context.Context, command []string, j *hostileJob, stderr io.Writer) error {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Stderr = stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Cancel, cmd.WaitDelay = in.Close, killAfter // it ends when its input does; one that hangs is killed
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	p := &hostileProcess{cmd: cmd, in: in}
+	f.mu.Lock()
+	f.procs = append(f.procs, p)
+	f.mu.Unlock()
+	f.wg.Go(func() { f.monitorProcess(p, j, out) })
+	return nil
+}
+
+// monitorProcess gives a process its job and notes what it says until it ends.
+func (f *hostileFleet) monitorProcess(p *hostileProcess, j *hostileJob, out io.Reader) {
+	err := json.NewEncoder(p.in).Encode(j)
+	for notices := json.NewDecoder(out); err == nil; {
+		var t hostileTally
+		if err = notices.Decode(&t); err == nil {
+			f.mu.Lock()
+			p.last = t
+			f.mu.Unlock()
+		}
+	}
+	_ = p.in.Close()
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	err = errors.Join(err, p.cmd.Wait())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.gone, p.err = true, err
+}
+
+// tally adds up the newest of all processes, and reports whether any of them is still there.
+func (f *hostileFleet) tally() (t hostileTally, running bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t = newHostileTally()
+	for _, p := range f.procs {
+		t.add(p.last)
+		running = running || !p.gone
+	}
+	return t, running
+}
+
+// failures says what went wrong with processes, by process id.
+func (f *hostileFleet) failures() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []string
+	for _, p := range f.procs {
+		switch {
+		case p.last.Error != "":
+			all = append(all, fmt.Sprintf("attacking process %d: %s", p.cmd.Process.Pid, p.last.Error))
+		case p.err != nil:
+			all = append(all, fmt.Sprintf("attacking process %d: %v", p.cmd.Process.Pid, p.err))
+		}
+	}
+	return all
+}
+
+// stop ends the attack and waits for every process.
+func (f *hostileFleet) stop() {
+	f.mu.Lock()
+	for _, p := range f.procs {
+		_ = p.in.Close()
+	}
+	f.mu.Unlock()
+	f.wg.Wait()
+}
