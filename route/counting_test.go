@@ -99,13 +99,19 @@ func (p *pushCounter) Push(ctx context.Context, pushes []route.Push) ([]route.Pu
 // fresh is a Router that has just started, over the cluster's servers and a store that counts.
 func (c *cluster) fresh(peers route.Peers) (*route.Router, *countingStore) {
 	c.t.Helper()
+	return c.waiting(peers, 10*time.Millisecond)
+}
+
+// waiting is fresh with the time that servers have for an answer.
+func (c *cluster) waiting(peers route.Peers, proof time.Duration) (*route.Router, *countingStore) {
+	c.t.Helper()
 	s := &countingStore{Store: c.store}
 	if peers == nil {
 		peers = c
 	}
 	r, err := route.New(route.Config{
 		Accounts: s, Directory: s, Inbox: s, Registry: c.registry, Peers: peers,
-		ProofTimeout: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		ProofTimeout: proof, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		c.t.Fatal(err)

@@ -176,7 +176,7 @@ func newTwoRoutes(t *testing.T) *twoRoutes {
 		return r.now
 	}, route.DuplicateRefuse, "s1")
 	r.slow = &slowReserve{fakePeer: r.peers["s1"], onWayCh: make(chan struct{}), goCh: make(chan struct{})}
-	r.first, _ = r.fresh(peersFunc(func(route.Server) (route.Peer, bool) { return r.slow, true }))
+	r.first, _ = r.waiting(peersFunc(func(route.Server) (route.Peer, bool) { return r.slow, true }), time.Minute)
 	r.second, _ = r.fresh(nil)
 	r.user = r.cluster.user("zs")
 	return r
@@ -295,6 +295,17 @@ func TestReserveIsUndoneForACallerWhoGaveUp(t *testing.T) {
 		t.Fatal("the session is claimed before the server is told")
 	}
 	cancel()
+	wantErr(t, <-r.firstErrCh, route.ErrNoServer)
+	if at := r.holder(r.user); at.Held() {
+		t.Errorf("left behind: %+v", at)
+	}
+}
+
+// A server that does not answer costs its login, not the user.
+func TestReserveGivesUp(t *testing.T) {
+	r := newTwoRoutes(t)
+	r.first, _ = r.fresh(peersFunc(func(route.Server) (route.Peer, bool) { return r.slow, true }))
+	r.begin()
 	wantErr(t, <-r.firstErrCh, route.ErrNoServer)
 	if at := r.holder(r.user); at.Held() {
 		t.Errorf("left behind: %+v", at)

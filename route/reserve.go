@@ -17,11 +17,19 @@ func (r *Router) Reserve(ctx context.Context, user int64, name string) (Server, 
 	if err != nil {
 		return Server{}, err
 	}
-	if err := p.Reserve(ctx, c.Account, c.Epoch); err != nil {
+	if err := r.reserveAt(ctx, p, c); err != nil {
 		r.undo(ctx, user, c.Epoch)
 		return Server{}, fmt.Errorf("%w: %w", ErrNoServer, err)
 	}
 	return s, nil
+}
+
+// reserveAt tells the server. It gives up well within reservationGrace, so that nobody takes the session over while
+// its login may still succeed.
+func (r *Router) reserveAt(ctx context.Context, p Peer, c Claim) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.ProofTimeout)
+	defer cancel()
+	return p.Reserve(ctx, c.Account, c.Epoch)
 }
 
 // undo releases the session of a login that failed, so that it does not lock the user out. That the caller has

@@ -25,7 +25,9 @@ type Config struct {
 	Duplicate Duplicate
 	// Pick chooses among servers that can take the user; never called with none. Default: the first.
 	Pick func(user int64, servers []Server) Server
-	// ProofTimeout bounds how long a server may take to prove that it holds a session. Default 1 s.
+	// ProofTimeout bounds how long a server may take to answer what a login asks of it: to prove that it holds a
+	// session, to have a place, to take a reservation. Default 1 s, and not to be more: a reservation that takes
+	// longer than 2 s to arrive can be taken over.
 	ProofTimeout time.Duration
 	Logger       *slog.Logger // default: slog.Default()
 }

@@ -28,7 +28,7 @@ func (e *epochs) next(s *Store) (uint64, error) {
 	return epoch, e.reach(s, epoch)
 }
 
-// reach makes sure that every later epoch is above this one.
+// reach takes an epoch above the last one, and makes sure that every later one is above it.
 func (e *epochs) reach(s *Store, epoch uint64) error {
 	if epoch > e.limit {
 		limit := epoch + epochsAhead
@@ -41,7 +41,7 @@ func (e *epochs) reach(s *Store, epoch uint64) error {
 		}
 		e.limit = limit
 	}
-	e.last = max(e.last, epoch)
+	e.last = epoch
 	return nil
 }
 
