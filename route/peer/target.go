@@ -1,0 +1,75 @@
+package peer
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	cimpb "cim/proto"
+	"cim/route"
+)
+
+// target is one server and what is known about it. It implements route.Peer (see calls.go).
+type target struct {
+	// Immutable after newTarget.
+	client   *Client
+	instance string
+	address  string
+	ctx      context.Context // ends when the server is forgotten
+	cancel   context.CancelFunc
+	lanes    []*lane
+
+	missed bool // guarded by Client.mu: the last look did not find it listed
+
+	down  atomic.Bool // it failed, and no answer has come since
+	heard atomic.Pointer[heardLoad]
+}
+
+// heardLoad is what a server said about itself, and when.
+type heardLoad struct {
+	load route.Load
+	at   time.Time
+}
+
+func newTarget(c *Client, instance, address string) *target {
+	t := &target{client: c, instance: instance, address: address}
+	t.ctx, t.cancel = context.WithCancel(c.ctx)
+	for range c.cfg.Shards {
+		t.lanes = append(t.lanes, newLane(t))
+	}
+	t.lanes[0].probes = true
+	return t
+}
+
+// lane is the one of a user: whatever concerns a user keeps its order.
+func (t *target) lane(user int64) *lane {
+	mixed := uint64(user) * 0x9e3779b97f4a7c15 // Fibonacci hashing: ids may have a common step
+	return t.lanes[mixed>>32%uint64(len(t.lanes))]
+}
+
+// answered notes a good answer.
+func (t *target) answered(l *cimpb.Load) {
+	if l != nil {
+		t.heard.Store(&heardLoad{at: time.Now(), load: route.Load{
+			Sessions: int(l.Sessions), Conns: int(l.Conns), Capacity: int(l.Capacity), Draining: l.Draining,
+		}})
+	}
+	if t.down.Swap(false) {
+		t.client.cfg.Logger.Info("a server answers again", "instance", t.instance, "address", t.address)
+	}
+}
+
+// failed has calls fail at once from now on, until a probe of the first lane gets an answer.
+func (t *target) failed(err error) {
+	t.client.counters.failed.Add(1)
+	if t.ctx.Err() != nil || t.down.Swap(true) {
+		return
+	}
+	t.client.cfg.Logger.Warn("a server failed", "instance", t.instance, "address", t.address, "err", err)
+	t.lanes[0].wake()
+}
+
+func (t *target) heardWithin(d time.Duration) bool {
+	h := t.heard.Load()
+	return h != nil && time.Since(h.at) < d
+}
