@@ -110,7 +110,7 @@ func (r *Idle) findServer(ctx context.Context, user account) (netip.AddrPort, er
 	transport := "plain"
 	if r.tls = r.cfg.TLS.usedAt(p); r.tls {
 		transport = "TLS"
-		if err := tryTLS(ctx, server, expecting(r.trust, p), r.cfg.Timeout); err != nil {
+		if err := tryTLS(ctx, server, p, r.trust, r.cfg.Timeout); err != nil {
 			return server, err
 		}
 	}

@@ -54,13 +54,23 @@ func expecting(cfg *tls.Config, p place) *tls.Config {
 	return cfg
 }
 
+// ServerTLSError says that there is no TLS with a server, where with the route there was none or all was well.
+type ServerTLSError struct {
+	Server   string // host:port
+	Promised bool   // the route says that the server speaks it
+	Cause    error
+}
+
+func (e *ServerTLSError) Error() string { return fmt.Sprintf("TLS with the server %s: %v", e.Server, e.Cause) }
+func (e *ServerTLSError) Unwrap() error { return e.Cause }
+
 // tryTLS shakes hands with a server once, so that what is wrong with it is one error and not one per connection.
-func tryTLS(ctx context.Context, server netip.AddrPort, cfg *tls.Config, timeout time.Duration) error {
+func tryTLS(ctx context.Context, server netip.AddrPort, p place, cfg *tls.Config, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c, err := (&tls.Dialer{Config: cfg}).DialContext(ctx, "tcp", server.String())
+	c, err := (&tls.Dialer{Config: expecting(cfg, p)}).DialContext(ctx, "tcp", server.String())
 	if err != nil {
-		return fmt.Errorf("TLS with the server %s: %w", server, err)
+		return &ServerTLSError{Server: server.String(), Promised: p.Server.TLS, Cause: err}
 	}
 	return c.Close()
 }

@@ -77,6 +77,15 @@ func TestIdleNeedsTrust(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "elsewhere.invalid") {
 		t.Errorf("error is %v", err)
 	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // it never accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	err = tryTLS(t.Context(), netip.MustParseAddrPort(ln.Addr().String()), place{}, &tls.Config{ServerName: "x"}, 10*time.Millisecond)
+	if e, ok := errors.AsType[*ServerTLSError](err); !ok || e.Server != ln.Addr().String() || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a server that says nothing: %v", err)
+	}
 }
 
 func TestTLSFiles(t *testing.T) {

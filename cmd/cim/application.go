@@ -34,6 +34,7 @@ const (
 type applicationFlags struct {
 	Route   string `help:"Base URL of a route." default:"http://127.0.0.1:8083"`
 	KeyFile string `name:"key-file" help:"File with the application key: application.key in the data folder of the route. Routes with --auth cim need none." placeholder:"FILE" type:"path"`
+	clientTLSFlags
 }
 
 func (f *applicationFlags) check() error {
@@ -41,7 +42,7 @@ func (f *applicationFlags) check() error {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("--route %q is not a URL: write it as http://127.0.0.1:8083", f.Route)
 	}
-	return nil
+	return f.clientTLSFlags.check(f.Route)
 }
 
 // open reads the key.
@@ -50,8 +51,13 @@ func (f *applicationFlags) open() (*application, error) {
 	if err != nil {
 		return nil, err
 	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if transport.TLSClientConfig, err = f.config(f.Route); err != nil {
+		return nil, err
+	}
 	return &application{
-		base: strings.TrimRight(f.Route, "/"), key: key, pause: waitAWhile, http: &http.Client{Timeout: callTimeout},
+		base: strings.TrimRight(f.Route, "/"), key: key, pause: waitAWhile, trust: f.clientTLSFlags,
+		http: &http.Client{Timeout: callTimeout, Transport: transport},
 	}, nil
 }
 
@@ -80,6 +86,7 @@ func readKeyFile(path string) (string, error) {
 type application struct {
 	base, key string
 	http      *http.Client
+	trust     clientTLSFlags                             // as http has it
 	pause     func(context.Context, time.Duration) error // between tries
 }
 
@@ -132,6 +139,9 @@ func (a *application) try(ctx context.Context, r repeating, call func() error) e
 }
 
 func worthAnother(err error, r repeating) bool {
+	if _, ok := errors.AsType[*tlsFailure](err); ok {
+		return false // it would be the same
+	}
 	if e, ok := errors.AsType[*client.StatusError](err); ok {
 		return e.HTTPStatus == http.StatusServiceUnavailable || e.HTTPStatus == http.StatusTooManyRequests
 	}
@@ -182,6 +192,9 @@ func (a *application) once(ctx context.Context, method, path string, body []byte
 func (a *application) failed(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
+	}
+	if failure := a.trust.explain(a.base, err); failure != nil {
+		return failure
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
 		return fmt.Errorf("cannot reach %s: start one with `cim up`, or say where it is with --route (%w: %w)", a.base, client.ErrUnreachable, err)

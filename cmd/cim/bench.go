@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"cim/bench"
+	"cim/client"
 )
 
 // benchCmd is the load harness: a command per scenario.
@@ -36,16 +37,23 @@ type benchIdleCmd struct {
 	ServerPID   int           `name:"server-pid" help:"Process id of the server on this machine, to read its memory in /proc; 0: its /metrics alone." default:"0"`
 	Seed        uint64        `help:"Chooses accounts and silent ones; 0: another one each time." default:"0"`
 	JSON        bool          `name:"json" help:"Print the report as one JSON object."`
+	clientTLSFlags
 }
 
 // Validate is called by kong after parsing.
-func (c *benchIdleCmd) Validate() error { return c.config(io.Discard, 0).Validate() }
+func (c *benchIdleCmd) Validate() error {
+	if err := c.idle(io.Discard, 0).Validate(); err != nil {
+		return err
+	}
+	return c.check(c.Route)
+}
 
-func (c *benchIdleCmd) config(log io.Writer, statusEvery time.Duration) bench.IdleConfig {
+func (c *benchIdleCmd) idle(log io.Writer, statusEvery time.Duration) bench.IdleConfig {
 	cfg := bench.DefaultIdle()
 	cfg.Route, cfg.Connections, cfg.Heartbeat, cfg.For = c.Route, c.Connections, c.Heartbeat, c.For
 	cfg.Workers, cfg.Rate, cfg.Silent, cfg.ServerPID, cfg.Seed = c.Workers, c.Rate, c.Silent, c.ServerPID, c.Seed
 	cfg.Log = log
+	cfg.TLS = bench.TLSFiles{CA: c.TLSCA, Cert: c.TLSCert, Key: c.TLSKey, ServerName: c.TLSServerName}
 	if statusEvery > 0 {
 		cfg.StatusEvery = statusEvery
 	}
@@ -57,7 +65,7 @@ func (c *benchIdleCmd) Run(ctx context.Context, io streams) error {
 	if c.Seed == 0 {
 		c.Seed = uint64(rand.Uint32()) + 1 // short enough to type again
 	}
-	cfg := c.config(io.err, statusEvery(io.err))
+	cfg := c.idle(io.err, statusEvery(io.err))
 	var err error
 	if cfg.Key, err = readKeyFile(c.KeyFile); err != nil {
 		return err
@@ -70,10 +78,26 @@ func (c *benchIdleCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	report, err := idle.Run(ctx)
+	if failure := c.explain(c.Route, ofServer(err)); failure != nil {
+		return failure
+	}
 	if report == nil {
 		return err
 	}
 	return errors.Join(c.print(io.out, report), err)
+}
+
+// ofServer names the server where it is the server that TLS failed with. One that hangs up on a ClientHello that the
+// route did not ask for speaks no TLS.
+func ofServer(err error) error {
+	e, ok := errors.AsType[*bench.ServerTLSError](err)
+	switch {
+	case !ok:
+		return err
+	case !e.Promised && errors.Is(err, io.EOF):
+		return &client.TLSError{Peer: e.Server, Fault: client.TLSNotSpoken, Cause: err}
+	}
+	return client.ExplainTLS(e.Server, err)
 }
 
 func (c *benchIdleCmd) print(w io.Writer, r *bench.Report) error {

@@ -28,6 +28,7 @@ type chatCmd struct {
 	Name   string `help:"Who you are; a new name is registered." required:""`
 	Device string `help:"Name of this installation; it takes over its own older session. Default: one per terminal, kept in --home." placeholder:"ID"`
 	Home   string `help:"Folder for your secrets, device ids, the place in the inbox and the history of a terminal. Default: cim in the user's configuration folder." placeholder:"DIR" type:"path"`
+	clientTLSFlags
 }
 
 // Help is shown by cim chat --help.
@@ -56,12 +57,16 @@ func (c *chatCmd) Validate() error {
 	case len(c.Device) > maxDeviceBytes:
 		return fmt.Errorf("--device has %d bytes: use at most %d", len(c.Device), maxDeviceBytes)
 	}
-	return nil
+	return c.check(c.Route)
 }
 
 // Run chats until the end of input, :q, ctx, or until the server says not to come back.
 func (c *chatCmd) Run(ctx context.Context, io streams) error {
 	signal.Ignore(syscall.SIGPIPE) // a closed stdout is an error with a sentence, not a silent death
+	trust, err := c.config(c.Route)
+	if err != nil {
+		return err
+	}
 	dev, err := c.openDevice()
 	if err != nil {
 		return err
@@ -72,7 +77,7 @@ func (c *chatCmd) Run(ctx context.Context, io streams) error {
 	ch := newChat(c, io, end)
 	ch.client, err = client.Connect(ctx, client.Options{
 		Route: c.Route, Name: norm.NFC.String(c.Name), Device: dev.id, Cursors: dev.cursors, Handler: ch,
-		Secrets: dev.secrets,
+		Secrets: dev.secrets, TLS: trust,
 	})
 	if err != nil {
 		return c.connectError(ctx, err, dev.secrets.Path(c.Route, norm.NFC.String(c.Name)))
@@ -122,9 +127,12 @@ func (c *chatCmd) connectError(ctx context.Context, err error, secret string) er
 	case cimpb.CodeUnauthorized, cimpb.CodeNotAllowed:
 		return fmt.Errorf("whoever runs the route has to make the account %q (cim account import), and you to bring its secret to %s (%w)", c.Name, secret, sentence(err))
 	}
+	failure := c.explain(c.Route, err)
 	switch {
 	case ctx.Err() != nil:
 		return whyFailed(ctx)
+	case failure != nil:
+		return failure
 	case errors.Is(err, client.ErrUnreachable):
 		return fmt.Errorf("cannot reach %s: start one with `cim up`, or say where it is with --route (%w)", c.Route, err)
 	}

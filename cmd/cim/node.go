@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -237,7 +236,7 @@ func (n *node) startHTTP(cfg nodeConfig, metrics *prometheus.Registry) error {
 	}
 	n.api, n.httpAddr = api, ln.Addr().(*net.TCPAddr)
 	if cfg.certs != nil {
-		ln = tls.NewListener(ln, cfg.certs.config())
+		ln = &tlsListener{ln, cfg.certs.config()}
 	}
 	n.wg.Go(func() { n.fail("HTTP", api.Serve(ln)) })
 	return nil
