@@ -10,7 +10,7 @@ import (
 const derivedFor = "cim token signing key 1"
 
 // Derive makes keys that everyone has who knows a cluster's secret: no key has to travel between its routes. Tokens that
-// were signed under the previous secret (nil: none) stay valid. Keys of a server only check: sign is false, and making
+// were signed under the previous secret (empty: none) stay valid. Keys of a server only check: sign is false, and making
 // a token is ErrKey. The private key is made by HKDF with SHA-256 (RFC 5869).
 func Derive(secret, previous []byte, sign bool) *Keys {
 	k := &Keys{}
@@ -21,7 +21,10 @@ func Derive(secret, previous []byte, sign bool) *Keys {
 // Follow replaces derived keys after the cluster's secret has changed.
 func (k *Keys) Follow(secret, previous []byte, sign bool) {
 	var old ed25519.PublicKey
-	if previous != nil {
+	if len(secret) == 0 {
+		panic("token: the secret of the cluster is empty, so that anybody could sign")
+	}
+	if len(previous) > 0 {
 		old = derived(previous).Public().(ed25519.PublicKey)
 	}
 	set := newKeySet(derived(secret), old)

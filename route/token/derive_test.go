@@ -39,6 +39,24 @@ func TestDerivedKeysOfAServerDoNotSign(t *testing.T) {
 	}
 }
 
+// Everybody knows the key that is made of nothing.
+func TestNothingIsNoSecret(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	k := Derive(firstSecret, []byte{}, false)
+	set := newKeySet(derived(nil), nil)
+	forger := &Keys{}
+	forger.current.Store(set)
+	if _, err := k.CheckTicket(ticketOf(t, forger, now), "s1", now); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("signed with nothing: %v", err)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("keys were made of nothing")
+		}
+	}()
+	Derive(nil, nil, true)
+}
+
 func TestDerivedKeysFollowARotation(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	route, server := Derive(firstSecret, nil, true), Derive(firstSecret, nil, false)

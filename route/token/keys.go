@@ -76,6 +76,9 @@ func (k *Keys) Reload() error {
 	return nil
 }
 
+// ID names the current key, as the header of a token does.
+func (k *Keys) ID() string { return k.current.Load().id }
+
 // Rotate makes a new signing key. Tokens of the one before stay valid for their time; those of the one before
 // that do not. The order of the two files lets a reader in between see a state that works.
 func (k *Keys) Rotate() error {

@@ -132,7 +132,7 @@ func (k *Keys) check(token, audience string, now time.Time) (*claims, error) {
 		if public, ok := set.public[id]; ok {
 			return public, nil
 		}
-		return nil, ErrInvalid
+		return nil, ErrUnknownKey
 	},
 		jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithAudience(audience),
 		jwt.WithExpirationRequired(), jwt.WithLeeway(clockSkew), jwt.WithTimeFunc(func() time.Time { return now }))
@@ -141,6 +141,8 @@ func (k *Keys) check(token, audience string, now time.Time) (*claims, error) {
 		return &c, nil
 	case errors.Is(err, jwt.ErrTokenExpired), errors.Is(err, jwt.ErrTokenNotValidYet):
 		return nil, ErrExpired
+	case errors.Is(err, ErrUnknownKey):
+		return nil, ErrUnknownKey
 	}
 	return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 }

@@ -117,6 +117,49 @@ func TestForgeries(t *testing.T) {
 	}
 }
 
+// The header of a token is the sender's to write: it chooses among the keys that we have, and brings none.
+func TestHeadersChooseNoKey(t *testing.T) {
+	k := NewKeys()
+	own := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	valid := jwt.MapClaims{"aud": "route", "sub": "42", "gen": 3, "iat": noon.Unix(), "exp": noon.Add(time.Hour).Unix()}
+	for name, header := range map[string]map[string]any{
+		"no kid":                {},
+		"another kid":           {"kid": keyID(own.Public().(ed25519.PublicKey))},
+		"our kid":               {"kid": k.ID()},
+		"a kid that is a path":  {"kid": "../../../dev/null"},
+		"a kid that is no text": {"kid": []string{k.ID()}},
+		"a key in the header":   {"kid": k.ID(), "jwk": map[string]string{"kty": "OKP", "crv": "Ed25519", "x": "AAAA"}},
+		"an address of keys":    {"kid": k.ID(), "jku": "http://evil.example/keys", "x5u": "http://evil.example/cert"},
+	} {
+		forged := jwt.NewWithClaims(jwt.SigningMethodEdDSA, valid)
+		for field, value := range header {
+			forged.Header[field] = value
+		}
+		signed, err := forged.SignedString(own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = k.CheckAccess(signed, noon)
+		if unknown := header["kid"] != k.ID(); !errors.Is(err, ErrInvalid) || errors.Is(err, ErrUnknownKey) != unknown {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Where the clock is set back, a used ticket would be valid again.
+func TestUsedTicketsAfterTheClockIsSetBack(t *testing.T) {
+	var u Used
+	a := Ticket{ID: "a"}
+	if err := u.Note(a, noon); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []time.Duration{-time.Hour, -time.Hour + 10*time.Minute, -time.Second} {
+		if err := u.Note(a, noon.Add(at)); !errors.Is(err, ErrUsed) {
+			t.Errorf("at %v: %v", at, err)
+		}
+	}
+}
+
 func TestTicketsAreUsedOnce(t *testing.T) {
 	var u Used
 	a, b := Ticket{ID: "a"}, Ticket{ID: "b"}

@@ -54,8 +54,10 @@ func (u *Used) Expire(now time.Time) {
 	u.turn(now)
 }
 
-// turn must run with mu held. A generation lasts longer than any ticket, with skew on both sides.
+// turn must run with mu held. A generation lasts longer than any ticket, with skew on both sides. It goes by the wall clock, as
+// the validity of a ticket does: where that is set back, tickets are remembered for longer.
 func (u *Used) turn(now time.Time) {
+	now = now.Round(0)
 	if now.Before(u.turnsAt) {
 		return
 	}
