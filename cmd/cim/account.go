@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"slices"
 	"strconv"
 
 	"golang.org/x/text/unicode/norm"
@@ -63,12 +61,15 @@ type accountSecretCmd struct {
 
 // Run replaces the secret. Of two new ones the last counts, so a repetition after a lost answer is safe.
 func (c *accountSecretCmd) Run(ctx context.Context, io streams) error {
-	var out struct{ Secret string }
+	var out struct{ Secret, Warning string }
 	if err := c.Account.post(ctx, "secret", &out, asOften); err != nil {
 		return err
 	}
 	if out.Secret == "" {
 		return errors.New("the route gave no secret: with --auth cim it asks for none")
+	}
+	if out.Warning != "" {
+		fmt.Fprintln(io.err, out.Warning)
 	}
 	_, err := fmt.Fprintln(io.out, out.Secret)
 	return err
@@ -146,52 +147,6 @@ func (c *accountImportCmd) Run(ctx context.Context, io streams) error {
 		err = printErr
 	}
 	return err
-}
-
-func (c *accountImportCmd) importAll(ctx context.Context, app *application, accounts []newAccount, out *secretsFile) error {
-	for part := range slices.Chunk(accounts, itemsACall) {
-		made, err := app.register(ctx, part)
-		if mayHaveMade(err) {
-			err = fmt.Errorf("%w: accounts may have been made whose secrets are lost; import again, and replace the secrets of those that are then listed without one (cim account secret)", err)
-		}
-		if err != nil {
-			return err
-		}
-		if err := out.add(made); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// mayHaveMade reports whether some of the accounts of a request that failed may exist now: a route that fails at
-// one account has made others before.
-func mayHaveMade(err error) bool {
-	e, refused := errors.AsType[*client.StatusError](err)
-	return errors.Is(err, errNoAnswer) || refused && e.HTTPStatus >= http.StatusInternalServerError
-}
-
-// madeAccount is an account as the route answers for it.
-type madeAccount struct {
-	UserID int64  `json:"user_id"`
-	Name   string `json:"name"`
-	Secret string `json:"secret"` // empty: the account was there before, or needs none
-}
-
-// register makes those accounts that do not exist, at most itemsACall at once. It is not repeated when the
-// answer was lost: the accounts would then exist, and their secrets would not be told.
-func (a *application) register(ctx context.Context, accounts []newAccount) ([]madeAccount, error) {
-	in := struct {
-		Accounts []newAccount `json:"accounts"`
-	}{accounts}
-	var out struct{ Accounts []madeAccount }
-	if err := a.post(ctx, "/v1/accounts", in, &out, onceOnly); err != nil {
-		return nil, err
-	}
-	if len(out.Accounts) != len(accounts) {
-		return out.Accounts, fmt.Errorf("%d accounts were asked for and %d came", len(accounts), len(out.Accounts))
-	}
-	return out.Accounts, nil
 }
 
 // secretsFile is the file with the secrets of an import.

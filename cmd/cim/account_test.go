@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAccountImport(t *testing.T) {
@@ -82,6 +85,66 @@ func TestAccountImportFails(t *testing.T) {
 	}
 }
 
+// partly is an answer to a bulk call in which some accounts have failed with a code.
+func partly(w http.ResponseWriter, r *http.Request, code string, failed func(name string) bool) {
+	var in struct{ Accounts []newAccount }
+	_ = json.NewDecoder(r.Body).Decode(&in)
+	var answers []map[string]any
+	for i, a := range in.Accounts {
+		out := map[string]any{"name": a.Name, "kind": a.Kind}
+		if failed(a.Name) {
+			out["error"] = map[string]string{"code": code, "message": "It is " + code + "."}
+		} else {
+			out["user_id"], out["secret"] = 200+i, "s-"+a.Name
+		}
+		answers = append(answers, out)
+	}
+	w.WriteHeader(http.StatusMultiStatus)
+	_ = json.NewEncoder(w).Encode(map[string]any{"accounts": answers})
+}
+
+// What was made is in the file with its secret, whatever became of the rest, which is asked for again when that may help.
+func TestAccountImportOfWhichSomeFail(t *testing.T) {
+	in := []newAccount{{"alice", "user"}, {"lamp", "device"}, {"bob", "user"}}
+	isLamp := func(name string) bool { return name == "lamp" }
+	for name, tt := range map[string]struct {
+		code  string
+		until int // the answer from which on all succeed
+		asked int
+		file  string
+		says  string
+	}{
+		"for a moment":  {"store_unavailable", 2, 3, "alice,200,s-alice\nbob,202,s-bob\nlamp,200,s-lamp\n", ""},
+		"all the while": {"overloaded", 100, callTries, "alice,200,s-alice\nbob,202,s-bob\n", "1 accounts were not made: It is overloaded.: import the file again"},
+		"for good":      {"disk_full", 100, 1, "alice,200,s-alice\nbob,202,s-bob\n", "1 accounts were not made: It is disk_full."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeRoute(t)
+			f.answer = func(n int, w http.ResponseWriter, r *http.Request) bool {
+				partly(w, r, tt.code, func(name string) bool { return n < tt.until && isLamp(name) })
+				return true
+			}
+			path := filepath.Join(t.TempDir(), "secrets.csv")
+			out, err := createSecrets(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			app := &application{base: f.url, key: testKey, http: http.DefaultClient}
+			app.pause = func(context.Context, time.Duration) error { return nil }
+			err = (&accountImportCmd{}).importAll(t.Context(), app, in, out)
+			if err == nil != (tt.says == "") || err != nil && !strings.HasPrefix(err.Error(), tt.says) || f.asked() != tt.asked {
+				t.Errorf("%v after %d requests", err, f.asked())
+			}
+			if err := out.close(); err != nil {
+				t.Fatal(err)
+			}
+			if got := readAll(t, path); got != "name,user_id,secret\n"+tt.file {
+				t.Errorf("the file is %q", got)
+			}
+		})
+	}
+}
+
 // A mistake is found before any account is made.
 func TestAccountImportReadsAllFirst(t *testing.T) {
 	for name, tt := range map[string]struct{ file, says string }{
@@ -129,6 +192,17 @@ func TestAccountChanges(t *testing.T) {
 				t.Errorf("exit code %d, %q, %q", code, out, errs)
 			}
 		})
+	}
+}
+
+func TestAccountSecretPassesAWarningOn(t *testing.T) {
+	f := newFakeRoute(t)
+	f.answer = func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		fmt.Fprint(w, `{"user_id":5,"secret":"new","warning":"Look at this."}`)
+		return true
+	}
+	if code, out, errs := runScript(t, f.args("account", "secret", "alice")...); code != exitOK || out != "new\n" || errs != "Look at this.\n" {
+		t.Errorf("exit code %d, %q, %q", code, out, errs)
 	}
 }
 

@@ -92,16 +92,29 @@ func (k *nodeKeys) monitorKeys(ctx context.Context, log *slog.Logger) {
 	defer signal.Stop(hupCh)
 	tick := time.NewTicker(keysReload)
 	defer tick.Stop()
+	k.reloadOn(ctx, log, hupCh, tick.C)
+}
+
+// reloadOn reads the keys again whenever one of the channels says so. A SIGHUP is always answered in the log, the periodic
+// look only when it found something.
+func (k *nodeKeys) reloadOn(ctx context.Context, log *slog.Logger, hupCh <-chan os.Signal, tickCh <-chan time.Time) {
 	for {
+		asked := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-hupCh:
-			log.Info("SIGHUP: reading the signing keys again")
-		case <-tick.C:
+			asked = true
+		case <-tickCh:
 		}
-		if err := k.tokens.Reload(); err != nil {
+		before := k.tokens.ID()
+		switch err := k.tokens.Reload(); {
+		case err != nil:
 			log.Warn("the signing keys could not be read; the old ones stay", "err", err)
+		case before != k.tokens.ID():
+			log.Info("a new signing key is taken", "key", k.tokens.ID(), "before", before)
+		case asked:
+			log.Info("SIGHUP: the signing key is the same", "key", before)
 		}
 	}
 }

@@ -22,9 +22,8 @@ import (
 // ends.
 const patience = 20 * time.Second
 
-// newTestNode runs a whole node on free ports and stops it with the test.
-func newTestNode(t *testing.T, change ...func(*nodeConfig)) *node {
-	t.Helper()
+// testConfig is a whole node on free ports, in memory.
+func testConfig(change ...func(*nodeConfig)) nodeConfig {
 	cfg := nodeConfig{
 		listen: "127.0.0.1:0", http: "127.0.0.1:0", data: ":memory:", idleTimeout: time.Minute,
 		maxConns: 1000, httpConns: 100, auth: authCIM, log: slog.New(slog.DiscardHandler),
@@ -32,7 +31,13 @@ func newTestNode(t *testing.T, change ...func(*nodeConfig)) *node {
 	for _, c := range change {
 		c(&cfg)
 	}
-	n, err := startNode(cfg)
+	return cfg
+}
+
+// newTestNode runs a whole node and stops it with the test.
+func newTestNode(t *testing.T, change ...func(*nodeConfig)) *node {
+	t.Helper()
+	n, err := startNode(testConfig(change...))
 	if err != nil {
 		t.Fatalf("start a node: %v", err)
 	}

@@ -23,6 +23,7 @@ var ticketRefusals = []struct {
 	{token.ErrWrongServer, "wrong_server", cimpb.CodeWrongServer},
 	{token.ErrUsed, "used", cimpb.CodeBadToken},
 	{token.ErrFull, "full", cimpb.CodeBusy},
+	{token.ErrUnknownKey, "unknown_key", cimpb.CodeBadToken}, // forged, or signed by a key that is gone
 	{token.ErrInvalid, "invalid", cimpb.CodeBadToken},
 	{auth.ErrOtherUser, "other_user", cimpb.CodeBadToken},
 	{auth.ErrOtherDevice, "other_device", cimpb.CodeBadToken},
@@ -40,14 +41,26 @@ func ticketCode(err error) (code cimpb.Code, reason string) {
 	return 0, ""
 }
 
-// newLoginsRefused counts logins that were refused for their ticket, from the start at 0 for each reason.
+// loginRefusals are the reasons that are counted: those of tickets, and the names of claimCode's codes.
+func loginRefusals() []string {
+	var reasons []string
+	for _, r := range ticketRefusals {
+		reasons = append(reasons, r.reason)
+	}
+	for _, code := range []cimpb.Code{cimpb.CodeUnknownAccount, cimpb.CodeDuplicateSession, cimpb.CodeStoreDown} {
+		reasons = append(reasons, code.String())
+	}
+	return reasons
+}
+
+// newLoginsRefused counts logins that were refused, from the start at 0 for each reason.
 func newLoginsRefused() *prometheus.CounterVec {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "cim_logins_refused_total",
-		Help: "Logins that were refused for their ticket or a disabled account, by reason.",
+		Help: "Logins that a server refused, by reason.",
 	}, []string{"reason"})
-	for _, r := range ticketRefusals {
-		v.WithLabelValues(r.reason)
+	for _, reason := range loginRefusals() {
+		v.WithLabelValues(reason)
 	}
 	return v
 }
@@ -63,10 +76,10 @@ func (b *backend) enter(c netcore.Claim) (generation uint64, err error) {
 // refuse is the answer to a login that is not granted.
 func (b *backend) refuse(err error) netcore.ClaimResult {
 	code, reason := ticketCode(err)
-	if reason != "" {
-		b.refused.WithLabelValues(reason).Inc()
-	} else {
+	if reason == "" {
 		code = claimCode(err)
+		reason = code.String()
 	}
+	b.refused.WithLabelValues(reason).Inc()
 	return netcore.ClaimResult{Code: code, RetryAfterMs: retryAfter(code)}
 }

@@ -9,10 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	cimpb "cim/proto"
-	"cim/route/token"
 )
 
 func withTokens(c *nodeConfig) { c.auth = "token" }
@@ -21,7 +19,15 @@ func withTokens(c *nodeConfig) { c.auth = "token" }
 type tokenHTTP struct {
 	t      *testing.T
 	n      *node
+	base   string // of a route that is not n's
 	bearer string
+}
+
+func (h tokenHTTP) url(path string) string {
+	if h.base != "" {
+		return h.base + path
+	}
+	return "http://" + h.n.httpAddr.String() + path
 }
 
 // as is the same node for another caller.
@@ -30,7 +36,7 @@ func (h tokenHTTP) as(bearer string) tokenHTTP { h.bearer = bearer; return h }
 // call returns the status and decodes the answer into out unless that is nil.
 func (h tokenHTTP) call(method, path, body string, out any) int {
 	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), method, "http://"+h.n.httpAddr.String()+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url(path), strings.NewReader(body))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -117,6 +123,12 @@ func wantCode(t *testing.T, f *cimpb.Frame, cmd cimpb.Command, code cimpb.Code) 
 // refusals reads the counter of one reason.
 func (h tokenHTTP) refusals(reason string) string {
 	h.t.Helper()
+	return h.counted(`cim_logins_refused_total{reason="` + reason + `"}`)
+}
+
+// counted reads a line of the metrics.
+func (h tokenHTTP) counted(name string) string {
+	h.t.Helper()
 	req, _ := http.NewRequestWithContext(h.t.Context(), http.MethodGet, "http://"+h.n.httpAddr.String()+"/metrics", nil)
 	req.Header.Set("Authorization", "Bearer "+h.n.keys.application)
 	resp, err := http.DefaultClient.Do(req)
@@ -126,7 +138,7 @@ func (h tokenHTTP) refusals(reason string) string {
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(resp.Body)
 	for line := range strings.Lines(string(text)) {
-		if v, ok := strings.CutPrefix(line, `cim_logins_refused_total{reason="`+reason+`"} `); ok {
+		if v, ok := strings.CutPrefix(line, name+" "); ok {
 			return strings.TrimSpace(v)
 		}
 	}
@@ -136,68 +148,6 @@ func (h tokenHTTP) refusals(reason string) string {
 func newTokenNode(t *testing.T, change ...func(*nodeConfig)) tokenHTTP {
 	t.Helper()
 	return tokenHTTP{t: t, n: newTestNode(t, append([]func(*nodeConfig){withTokens}, change...)...)}
-}
-
-func TestTicketsThatDoNotDo(t *testing.T) {
-	h := newTokenNode(t)
-	alice, bob := h.register("alice"), h.register("bob")
-	sign := func(ticket token.Ticket, ago time.Duration) string {
-		signed, err := h.n.keys.tokens.Ticket(ticket, time.Now().Add(-ago))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return signed
-	}
-	instance := alice.login("phone").Server.Instance
-	stranger := token.NewKeys()
-	forged, err := stranger.Ticket(token.Ticket{User: alice.id, Device: "phone", Instance: instance, Generation: 1}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, tc := range map[string]struct {
-		user   int64
-		device string
-		ticket string
-		code   cimpb.Code
-		reason string
-	}{
-		"none":              {alice.id, "phone", "", cimpb.CodeBadToken, "invalid"},
-		"an access token":   {alice.id, "phone", alice.login("phone").AccessToken, cimpb.CodeBadToken, "invalid"},
-		"forged":            {alice.id, "phone", forged, cimpb.CodeBadToken, "invalid"},
-		"expired":           {alice.id, "phone", sign(token.Ticket{User: alice.id, Device: "phone", Instance: instance, Generation: 1}, time.Hour), cimpb.CodeTokenExpired, "expired"},
-		"of another server": {alice.id, "phone", sign(token.Ticket{User: alice.id, Device: "phone", Instance: "x", Generation: 1}, 0), cimpb.CodeWrongServer, "wrong_server"},
-		"of another user":   {bob.id, "phone", alice.login("phone").Ticket, cimpb.CodeBadToken, "other_user"},
-		"of another device": {alice.id, "laptop", alice.login("phone").Ticket, cimpb.CodeBadToken, "other_device"},
-		"of an old secret":  {alice.id, "phone", sign(token.Ticket{User: alice.id, Device: "phone", Instance: instance, Generation: 7}, 0), cimpb.CodeBadToken, "replaced_secret"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			before := h.refusals(tc.reason)
-			w, answer := alice.knock(tc.user, tc.device, tc.ticket)
-			wantCode(t, answer, cimpb.Command_ERROR, tc.code)
-			w.ended()
-			if n, _ := strconv.Atoi(before); h.refusals(tc.reason) != strconv.Itoa(n+1) {
-				t.Errorf("counted %s after %s", h.refusals(tc.reason), before)
-			}
-		})
-	}
-}
-
-// Who steals a ticket from the wire has nothing: it was used there.
-func TestStolenTicket(t *testing.T) {
-	h := newTokenNode(t)
-	alice := h.register("alice")
-	in := alice.login("phone")
-	w, answer := alice.knock(alice.id, "phone", in.Ticket)
-	if answer.GetCmd() != cimpb.Command_WELCOME {
-		t.Fatalf("the owner was answered %v", answer)
-	}
-	thief, answer := alice.knock(alice.id, "phone", in.Ticket)
-	wantCode(t, answer, cimpb.Command_ERROR, cimpb.CodeBadToken)
-	thief.ended()
-	if got := h.refusals("used"); got != "1" {
-		t.Errorf("counted %s", got)
-	}
-	wantAlive(t, w)
 }
 
 // wantAlive has a session answer a heartbeat.

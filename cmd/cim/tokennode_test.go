@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -136,6 +137,45 @@ func TestAccountsOfANode(t *testing.T) {
 	}
 	h.bring(t, "alice", fresh)
 	h.chat(t, "alice").ready()
+}
+
+// Accounts that were made under --auth cim have no secret. After the switch nobody can log in as one, nor take its name,
+// until an operator gives it a secret; what waited for it is still there.
+func TestAccountsFromBeforeTheSwitch(t *testing.T) {
+	dir := t.TempDir()
+	withData := func(c *nodeConfig) { c.data = dir }
+	before, err := startNode(testConfig(withData))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice, bob := newCIMClient(t, before, "alice"), newCIMClient(t, before, "bob")
+	bob.p2p(alice.id, "from before", "7000")
+	if err := before.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n := newTestNode(t, withTokens, withData)
+	h := newHome(t, n)
+	if code, _, stderr := h.runChat(t, "", "alice"); code != exitFailed || !strings.Contains(stderr, `the name "alice" belongs to somebody`) {
+		t.Errorf("without a secret: exit code %d, %q", code, stderr)
+	}
+	for _, guess := range []string{"", "guess"} {
+		body := `{"name":"alice","device":"d","secret":"` + guess + `"}`
+		if status := (tokenHTTP{t: t, n: n}).call(http.MethodPost, "/v1/login", body, nil); status != http.StatusUnauthorized {
+			t.Errorf("with the secret %q: %d", guess, status)
+		}
+	}
+	code, secret, errs := runScript(t, "account", "secret", "alice", "--route", h.route, "--key-file", applicationKeyFile(dir))
+	if code != exitOK {
+		t.Fatalf("exit code %d, %q", code, errs)
+	}
+	h.bring(t, "alice", strings.TrimSpace(secret))
+	c := h.chat(t, "alice")
+	if line := c.line(); !strings.HasSuffix(line, "\tbob\tprivate\tfrom before") {
+		t.Errorf("alice heard %q", line)
+	}
+	if c.ready().id != alice.id {
+		t.Errorf("alice was %d and is %d", alice.id, c.id)
+	}
 }
 
 func TestBenchWithSecrets(t *testing.T) {
