@@ -26,14 +26,16 @@ func Eventually(t testing.TB, d time.Duration, cond func() bool, what string, ar
 // freePorts finds ports that nobody listens on. They are held together, so that they differ.
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
-	ports := make([]int, n)
+	ports, listeners := make([]int, n), make([]net.Listener, n)
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		listeners[i], ports[i] = l, l.Addr().(*net.TCPAddr).Port
+	}
+	for _, l := range listeners {
+		l.Close()
 	}
 	return ports
 }
