@@ -21,9 +21,10 @@ func (l *lane) newBatch() *cimpb.PushBatch {
 func (l *lane) next() *batch {
 	b := &batch{msg: l.newBatch()}
 	room := MaxBatchBytes - itemBytes - len(l.t.instance) - len(b.msg.FromInstance)
-	count := maxBatchItems
+	count := maxBatchItems / 2
 	l.mu.Lock()
 	asks, late := l.asks.take(&room, &count, l.late)
+	count += maxBatchItems / 2 // a storm of questions leaves messages their half
 	messages, tooLate := l.messages.take(&room, &count, l.late)
 	l.mu.Unlock()
 	l.drop(late)

@@ -186,32 +186,35 @@ func (discard) Push(_ context.Context, pushes []route.Push) ([]route.PushResult,
 	return results, nil
 }
 
-// BenchmarkPush is closed loop: each caller waits for its answer before it sends again.
+// BenchmarkPush is closed loop: each caller waits for its answer before it sends again. An operation is one message;
+// callers send them one or 32 at a time, as a server does under load.
 func BenchmarkPush(b *testing.B) {
-	for _, callers := range []int{1, 64, 512} {
-		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+	for _, c := range []struct{ callers, each int }{{1, 1}, {64, 1}, {512, 1}, {8, 32}, {64, 32}} {
+		b.Run(fmt.Sprintf("callers=%d/each=%d", c.callers, c.each), func(b *testing.B) {
 			p, stats := overTCP(b, discard{newFakeServer()})
-			body := make([]byte, 100)
+			calls := b.N / c.each
 			b.ReportAllocs()
-			var wg sync.WaitGroup
 			b.ResetTimer()
-			for caller := range callers {
-				n := b.N / callers
-				if caller < b.N%callers {
-					n++
-				}
-				wg.Go(func() {
-					for seq := range uint64(n) {
-						push := route.Push{User: int64(caller), Cursor: route.Cursor{LogEpoch: 1, Seq: seq + 1}, Body: body}
-						if _, err := p.Push(b.Context(), []route.Push{push}); err != nil {
-							b.Error(err)
-							return
-						}
-					}
-				})
+			var wg sync.WaitGroup
+			for caller := range c.callers {
+				wg.Go(func() { pushMany(b, p, int64(caller), c.each, (calls+caller)/c.callers) })
 			}
 			wg.Wait()
-			b.ReportMetric(float64(b.N)/float64(max(stats().Requests, 1)), "messages/request")
+			b.ReportMetric(float64(stats().Pushes)/float64(max(stats().Requests, 1)), "messages/request")
 		})
+	}
+}
+
+// pushMany makes calls of messages to as many users each.
+func pushMany(b *testing.B, p route.Peer, caller int64, each, calls int) {
+	pushes := make([]route.Push, each)
+	for i := range pushes {
+		pushes[i] = route.Push{User: caller*100 + int64(i), Cursor: route.Cursor{LogEpoch: 1_700_000_000_000, Seq: 1000}, Body: make([]byte, 100)}
+	}
+	for range calls {
+		if _, err := p.Push(b.Context(), pushes); err != nil {
+			b.Error(err)
+			return
+		}
 	}
 }

@@ -115,6 +115,26 @@ func TestQuestionsDoNotWaitForMessages(t *testing.T) {
 	})
 }
 
+// TestQuestionsLeaveMessagesTheirHalf of a batch.
+func TestQuestionsLeaveMessagesTheirHalf(t *testing.T) {
+	ctx := t.Context()
+	tg := &target{client: &Client{cfg: Config{Timeout: time.Minute, Instance: "asker"}}, instance: "a"}
+	l := &lane{t: tg}
+	for range 2 * maxBatchItems {
+		l.asks.items = append(l.asks.items, newItem(ctx, addNothing, itemBytes, 1))
+		l.messages.items = append(l.messages.items, newItem(ctx, addNothing, itemBytes, 1))
+	}
+	for len(l.messages.items) > 0 {
+		left := len(l.messages.items)
+		if n := len(l.next().items); n != maxBatchItems {
+			t.Fatalf("a batch of %d, want %d", n, maxBatchItems)
+		}
+		if took := left - len(l.messages.items); took != maxBatchItems/2 {
+			t.Fatalf("%d messages in it, want half", took)
+		}
+	}
+}
+
 // TestHungServer: 1 s for those who asked, nothing for 5 s for anybody, and again when it is back.
 func TestHungServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
