@@ -235,6 +235,20 @@ func TestReservationKeepsOnlySoMuch(t *testing.T) {
 	}
 }
 
+// Who makes others log in and never connect must not fill the memory with large messages to them.
+func TestReservationKeepsOnlySoManyBytes(t *testing.T) {
+	r := &reservation{}
+	large := make([]byte, reservationBytes/4)
+	for n := range 6 {
+		if got, want := r.keep(large), n < 4; got != want {
+			t.Errorf("message %d: kept %v, want %v", n, got, want)
+		}
+	}
+	if r.keep([]byte("x")) {
+		t.Error("a small one was kept beyond the limit")
+	}
+}
+
 func TestReservationThatCannotBeFulfilledIsReleased(t *testing.T) {
 	b := newFakeBackend()
 	b.onClaim = func(context.Context, Claim) ClaimResult { return ClaimResult{Code: cimpb.CodeUnknownAccount} }

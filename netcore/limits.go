@@ -53,7 +53,8 @@ const (
 	cimBatchBytes = 32 << 10 // texts gathered into one OFFLINE frame of CIM
 
 	reservationTime   = 30 * time.Second
-	reservationFrames = 64 // messages to everyone kept for a user who is about to connect
+	reservationFrames = 64        // messages that are not stored, kept for a user who is about to connect
+	reservationBytes  = 256 << 10 // of those messages; what a connection would be allowed to have waiting
 
 	handshakeLimit = 2048      // TLS handshakes under way; one takes about 30 KB
 	handshakeBytes = 256 << 10 // that came for one handshake and that it has not read; certificates may be long

@@ -11,6 +11,7 @@ type reservation struct {
 	device  bool
 	expires time.Time
 	bodies  [][]byte // MESSAGE bodies, in order
+	bytes   int      // that bodies hold
 }
 
 // reserve replaces an older reservation of the user.
@@ -64,10 +65,10 @@ func (h *hub) keepOne(user int64, body []byte) (kept, here bool) {
 
 // keep must run with the shard's mu held.
 func (r *reservation) keep(body []byte) bool {
-	if len(r.bodies) >= reservationFrames {
+	if len(r.bodies) >= reservationFrames || r.bytes+len(body) > reservationBytes {
 		return false
 	}
-	r.bodies = append(r.bodies, body)
+	r.bodies, r.bytes = append(r.bodies, body), r.bytes+len(body)
 	return true
 }
 
