@@ -39,9 +39,11 @@ type nodeConfig struct {
 	certs                                  *certificates // nil: no TLS
 	proxyFrom                              []netip.Prefix
 	hosts                                  []string // names of the HTTP port, besides those that follow from the others
+	inboxMessages                          int      // of one user; 0: the store's own limit
+	inboxBytes                             int64    // of their bodies; 0: the store's own limit
 
 	// Of a process of a cluster.
-	httpFlag            string        // by which http was set
+	httpFlag            string // by which http was set
 	advertisePush, zone string
 	balance, keyFile    string // of a route
 	drain               time.Duration
@@ -98,7 +100,9 @@ func startWith(cfg nodeConfig, start func(*node, nodeConfig) error) (*node, erro
 
 // startUp starts server, route and store in this process.
 func (n *node) startUp(cfg nodeConfig) error {
-	store, err := embedded.Open(embedded.Config{Dir: storeDir(cfg.data), Logger: cfg.log})
+	store, err := embedded.Open(embedded.Config{
+		Dir: storeDir(cfg.data), Logger: cfg.log, InboxMessages: cfg.inboxMessages, InboxBytes: cfg.inboxBytes,
+	})
 	if err != nil {
 		return err
 	}
@@ -225,7 +229,7 @@ func (n *node) startHTTP(cfg nodeConfig, metrics *prometheus.Registry) error {
 	api, err := httpapi.New(httpapi.Config{
 		Router: n.router, AuthCIM: cfg.auth == authCIM, Auth: n.authenticator(), ApplicationsRegister: cfg.register == registerApplications,
 		Hosts: hostsOf(cfg), Metrics: metrics, Registerer: metrics, Logger: cfg.log,
-		Limits: httpapi.Limits{Conns: cfg.httpConns},
+		Limits: httpapi.Limits{Conns: cfg.httpConns}, ProxyFrom: cfg.proxyFrom,
 	})
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ type tlsFlags struct {
 	TLSCert     string         `name:"tls-cert" help:"Speak TLS on both ports, with this certificate and its chain (PEM); read again on SIGHUP." placeholder:"FILE"`
 	TLSKey      string         `name:"tls-key" help:"Private key of --tls-cert (PEM)." placeholder:"FILE"`
 	TLSClientCA string         `name:"tls-client-ca" help:"Require a certificate that one of these authorities signed (PEM) from every client." placeholder:"FILE"`
-	ProxyFrom   []netip.Prefix `name:"proxy-from" help:"Networks of proxies: connections from there to --listen have to begin with a PROXY header, version 1 or 2." placeholder:"CIDR,..."`
+	ProxyFrom   []netip.Prefix `name:"proxy-from" help:"Networks of proxies: connections from there to --listen have to begin with a PROXY header, version 1 or 2; on the HTTP port, their X-Forwarded-For is believed." placeholder:"CIDR,..."`
 }
 
 // check is part of the command's Validate.

@@ -22,10 +22,12 @@ const drainTime = 10 * time.Second
 
 // upCmd runs server, route and store in one process.
 type upCmd struct {
-	Listen   string `help:"Where clients connect: host:port." default:"127.0.0.1:11211"`
-	HTTP     string `name:"http" help:"Where the HTTP API listens: host:port." default:"127.0.0.1:8083"`
-	Data     string `help:"Folder of accounts and inboxes, or :memory:." default:"./cim-data"`
-	Register string `help:"Who may make accounts; applications needs --auth token." enum:"anyone,applications" default:"anyone"`
+	Listen     string `help:"Where clients connect: host:port." default:"127.0.0.1:11211"`
+	HTTP       string `name:"http" help:"Where the HTTP API listens: host:port." default:"127.0.0.1:8083"`
+	Data       string `help:"Folder of accounts and inboxes, or :memory:." default:"./cim-data"`
+	Register   string `help:"Who may make accounts; applications needs --auth token." enum:"anyone,applications" default:"anyone"`
+	InboxLimit int    `help:"Messages that may wait for one user; more are refused, and their sender is told." default:"10000"`
+	InboxBytes int64  `help:"Bytes of messages that may wait for one user." default:"16777216"`
 	imFlags
 	processFlags
 }
@@ -34,6 +36,9 @@ type upCmd struct {
 func (c *upCmd) Validate() error {
 	if c.Register == registerApplications && c.Auth == authCIM {
 		return errors.New("--register applications needs --auth token: under --auth cim nobody is asked who they are")
+	}
+	if c.InboxLimit < 1 || c.InboxBytes < 1 {
+		return errors.New("--inbox-limit and --inbox-bytes have to be at least 1")
 	}
 	if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
 		return fmt.Errorf("--http %q is not host:port", c.HTTP)
@@ -62,7 +67,7 @@ func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
 		listen: c.Listen, http: c.HTTP, httpFlag: "--http", data: c.Data, advertise: c.Advertise, metrics: c.Metrics,
 		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, httpConns: c.HTTPConns,
 		kickDuplicates: c.Duplicate == duplicateKick, log: log,
-		auth: c.Auth, register: c.Register, proxyFrom: c.ProxyFrom,
+		auth: c.Auth, register: c.Register, proxyFrom: c.ProxyFrom, inboxMessages: c.InboxLimit, inboxBytes: c.InboxBytes,
 	}
 }
 
