@@ -13,6 +13,8 @@ type Backend interface {
 	Claim(ctx context.Context, claims []Claim) []ClaimResult
 	// Release ends claimed sessions. It is not told of sessions that were replaced.
 	Release(ctx context.Context, refs []SessionRef)
+	// Renew says whether sessions are still this server's, and publishes again those that were forgotten.
+	Renew(ctx context.Context, refs []RenewRef) []RenewResult
 	// Deliver routes messages of connected senders.
 	Deliver(ctx context.Context, sends []Send) []SendResult
 	// Acknowledge drops what receivers have handled.

@@ -19,6 +19,7 @@ const thing = "thing"
 type fakeBackend struct {
 	onClaim   func(context.Context, Claim) ClaimResult
 	onDeliver func(context.Context, []Send) []SendResult
+	onRenew   func(context.Context, []RenewRef) []RenewResult
 	onBacklog func(context.Context, int64, uint64) (Backlog, error)
 
 	claimedCh  chan Claim
@@ -72,6 +73,17 @@ func (b *fakeBackend) grant(c Claim) ClaimResult {
 		r.Epoch = c.Reserved
 	}
 	return r
+}
+
+func (b *fakeBackend) Renew(ctx context.Context, refs []RenewRef) []RenewResult {
+	if b.onRenew != nil {
+		return b.onRenew(ctx, refs)
+	}
+	results := make([]RenewResult, len(refs))
+	for i, r := range refs {
+		results[i].Inbox = b.inbox(r.User)
+	}
+	return results
 }
 
 func (b *fakeBackend) Release(_ context.Context, refs []SessionRef) {

@@ -31,6 +31,7 @@ type Config struct {
 	SendCredit   int           // default 32
 	AdmitRate    int           // logins a second that Expect lets come; default 3,400
 	AdmitBurst   int           // and at once, after a quiet time; default AdmitRate
+	SweepTurn    time.Duration // in which the Backend looks at each session once; default 15 min
 	SoftOutbound int           // bytes; default 256 KiB
 	HardOutbound int           // bytes; default 1 MiB
 	Logger       *slog.Logger  // default: slog.Default()
@@ -57,6 +58,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Tick, defaultTick)
 	setDefault(&c.MaxFrame, defaultMaxFrame)
 	setDefault(&c.SendCredit, defaultSendCredit)
+	setDefault(&c.SweepTurn, defaultSweepTurn)
 	setDefault(&c.AdmitRate, defaultAdmitRate)
 	setDefault(&c.AdmitBurst, c.AdmitRate)
 	setDefault(&c.SoftOutbound, defaultSoftOutbound)
@@ -91,6 +93,8 @@ func (c Config) validate() error {
 		return errors.New("netcore: SoftOutbound is above HardOutbound")
 	case c.SendCredit < 1 || c.SendCredit > math.MaxUint16: // session.inFlight counts to there
 		return fmt.Errorf("netcore: SendCredit is %d, and has to be from 1 to %d", c.SendCredit, math.MaxUint16)
+	case c.SweepTurn < 0:
+		return errors.New("netcore: SweepTurn is negative")
 	case c.AdmitRate < 1 || c.AdmitBurst < 1:
 		return errors.New("netcore: AdmitRate and AdmitBurst have to be at least 1")
 	case c.IdleTimeout < c.Tick:

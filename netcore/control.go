@@ -67,9 +67,14 @@ func (k *kick) run(l *loop) {
 	if s == nil || s.epoch != k.at.epoch {
 		return
 	}
-	s.replaced = true // whoever kicks has dealt with the Directory
-	l.tell(s, cimpb.Command_KICK, reasons[k.why].code, 0)
-	l.finish(s, k.why)
+	l.end(s, k.why)
+}
+
+// end is for a session that the Directory does not have any more.
+func (l *loop) end(s *session, why Reason) {
+	s.replaced = true
+	l.tell(s, cimpb.Command_KICK, reasons[why].code, 0)
+	l.finish(s, why)
 }
 
 // CatchUp has a session sent what it was not sent of its inbox, and reports whether it is here.
@@ -82,12 +87,15 @@ func (s *Server) CatchUp(user int64) bool {
 }
 
 // goodbye closes all sessions of a loop.
-type goodbye struct{ done chan<- struct{} }
+type goodbye struct {
+	why  Reason
+	done chan<- struct{}
+}
 
 func (g *goodbye) run(l *loop) {
 	for _, s := range l.sessions {
 		if s != nil {
-			l.close(s, reasonStopping)
+			l.close(s, g.why)
 		}
 	}
 	l.flushAll()
@@ -97,12 +105,15 @@ func (g *goodbye) run(l *loop) {
 // sayGoodbye closes all sessions from within their loops and waits until that is done.
 func (s *Server) sayGoodbye(ctx context.Context) error {
 	done := make(chan struct{}, len(s.loops))
-	waits := 0
+	waits, why := 0, reasonStopping
+	if s.draining.Load() {
+		why = reasonMoved // there are other servers
+	}
 	for _, l := range s.loops {
 		if l.eventLoop.Load() == nil {
 			continue // it never had a connection
 		}
-		l.door.postAnswer(&goodbye{done: done})
+		l.door.postAnswer(&goodbye{why: why, done: done})
 		waits++
 	}
 	for range waits {

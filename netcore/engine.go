@@ -22,6 +22,7 @@ func (s *Server) startLoop(l *loop) error {
 		return fmt.Errorf("start an event loop on %s: %w", s.gnetAddr(), err)
 	}
 	s.wg.Go(func() { l.monitorRounds(s.ctx) })
+	s.wg.Go(func() { l.sweeper.monitorSweep(s.ctx) })
 	return nil
 }
 

@@ -2,6 +2,9 @@ package netcore
 
 import "errors"
 
+// errNoAnswer stands for what a Backend left out.
+var errNoAnswer = errors.New("the backend gave no answer")
+
 // Sentinels of the server.
 var (
 	// ErrAddressInUse comes from Start when another process listens on the address.

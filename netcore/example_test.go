@@ -42,6 +42,10 @@ func (h *hallway) Deliver(ctx context.Context, sends []netcore.Send) []netcore.S
 	return results
 }
 
+func (h *hallway) Renew(_ context.Context, refs []netcore.RenewRef) []netcore.RenewResult {
+	return make([]netcore.RenewResult, len(refs)) // all are kept
+}
+
 func (h *hallway) Release(context.Context, []netcore.SessionRef) {}
 func (h *hallway) Acknowledge(context.Context, []netcore.Ack)    {}
 func (h *hallway) Backlog(context.Context, int64, uint64, int, int) (netcore.Backlog, error) {

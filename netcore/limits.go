@@ -15,7 +15,8 @@ const (
 	defaultFrameTimeout = 30 * time.Second // from a frame's first byte to its last
 	defaultMinHeartbeat = 10 * time.Second
 	defaultMaxHeartbeat = time.Hour
-	defaultSendCredit   = 32        // SENDs without a SENT, per session
+	defaultSendCredit   = 32 // SENDs without a SENT, per session
+	defaultSweepTurn    = 15 * time.Minute
 	defaultAdmitRate    = 3400      // logins a second: the 200,000 users of a server that failed are back within 60 s
 	defaultSoftOutbound = 256 << 10 // bytes waiting for one connection: QoS 0 is dropped, stored messages wait
 	defaultHardOutbound = 1 << 20   // bytes waiting for one connection: it is closed
@@ -45,6 +46,13 @@ const (
 	backlogMessages = 128
 	backlogBytes    = 128 << 10
 	retryBacklog    = 50 * time.Millisecond // a session that is behind looks again after so long
+
+	sweepSlots = 256             // slots that a sweep looks at in one go, and sessions in one call of the Backend
+	sweepRetry = time.Second     // after the Backend could not say
+	longPause  = 5 * time.Second // of the process; others may have taken its users for lost
+
+	drainStep    = 50 * time.Millisecond
+	moveWithinMs = 1000 // in which a client that is moved logs in elsewhere
 
 	expectedFor     = 10 * time.Second // that a place is kept for somebody who was told to come
 	admissionWithin = 60 * time.Second // the latest that somebody is told to come

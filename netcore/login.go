@@ -27,6 +27,10 @@ func (l *loop) login(s *session, v *frame.View) {
 	case v.UserID <= 0 || v.UserID > maxUserID || len(v.Text) > maxNameBytes:
 		s.hello = v.HasHello
 		l.close(s, reasonBadLogin)
+	case l.srv.draining.Load():
+		s.hello = v.HasHello
+		l.srv.giveUp(v.UserID)
+		l.close(s, reasonMoved)
 	case v.HasHello:
 		l.helloLogin(s, v)
 	case !l.srv.cfg.AllowCIM:
@@ -77,6 +81,13 @@ func (l *loop) cimLogin(s *session, v *frame.View) {
 	w := claimWork{Claim: Claim{User: v.UserID, Name: string(v.Text), Remote: s.conn.RemoteAddr().String()}}
 	w.Reserved = l.srv.hub.reservedEpoch(v.UserID)
 	l.claim(s, w)
+}
+
+// giveUp releases a user's reservation, or it would be in the way elsewhere until it expires.
+func (s *Server) giveUp(user int64) {
+	if epoch := s.hub.reservedEpoch(user); epoch != 0 && s.hub.cancel(user, epoch) {
+		s.release(SessionRef{user, epoch})
+	}
 }
 
 // claimWork is a LOGIN on its way to the Backend and, with its answer, back.
@@ -236,6 +247,9 @@ func (l *loop) open(s *session, w *claimWork) {
 	}
 	if waits {
 		l.fallBehind(s)
+	}
+	if int(s.slot) < l.moveNext {
+		l.move(s) // it was on its way when the draining came by
 	}
 	l.read(s)
 }

@@ -39,11 +39,14 @@ type loop struct {
 	later    []*session // the same, at the next tick
 	texts    [][]byte   // scratch
 	view     frame.View // scratch
+	moveEnd  int        // slots below are to be told that the server drains
+	moveNext int        // the first of those that were not told
 	current  *session   // whose OnTraffic this is
 	plain    []byte     // scratch: a TLS record's plaintext; nil without TLS
 	records  []byte     // scratch: TLS records of one write
 
 	door     door
+	sweeper  *sweeper
 	counters counters
 
 	// atomic
@@ -54,6 +57,7 @@ type loop struct {
 func newLoop(s *Server, index int) *loop {
 	l := &loop{srv: s, index: index, moreCh: make(chan struct{}, 1), wheel: wheel.New[session](wheel.DefaultSlots)}
 	l.layers = s.cfg.isLayered()
+	l.sweeper = newSweeper(l)
 	l.door.limit, l.door.wake = doorLimit, l.execute
 	return l
 }
@@ -240,9 +244,9 @@ func (l *loop) round() (more bool) {
 	for ; l.done < end; l.done++ {
 		l.tasks[l.done].run(l)
 	}
-	walking := l.walk()
+	moving, walking := l.moveSome(), l.walk()
 	// A round that only finished old tasks may have been the one that new ones at the door asked for.
-	return walking || l.done < len(l.tasks) || !looked
+	return moving || walking || l.done < len(l.tasks) || !looked
 }
 
 // monitorRounds asks for the next round of a loop that has not finished. A task that executes itself again

@@ -33,6 +33,8 @@ const (
 	reasonReplaced                    // a newer session of the user
 	reasonLoggedOut                   // ended by request
 	reasonDisabled                    // the account was disabled
+	reasonSessionLost                 // the store knows no such session
+	reasonMoved                       // the server drains
 	reasonSlowReader                  // more waited than the hard limit
 	reasonStopping                    // the server stops
 	reasonBadTLS                      // the TLS handshake failed, or a record was not right
@@ -69,6 +71,8 @@ var reasons = [reasonCount]struct {
 	reasonReplaced:      {"replaced", cimpb.CodeReplaced},
 	reasonLoggedOut:     {"logged_out", cimpb.CodeLoggedOut},
 	reasonDisabled:      {"account_disabled", cimpb.CodeAccountDisabled},
+	reasonSessionLost:   {"session_lost", cimpb.CodeSessionLost},
+	reasonMoved:         {"moved", cimpb.CodeMoved},
 	reasonSlowReader:    {"slow_reader", cimpb.CodeSlowReader},
 	reasonStopping:      {"stopping", cimpb.CodeStopping},
 	reasonBadTLS:        {"bad_tls", 0}, // who hears nothing yet cannot be told

@@ -150,11 +150,17 @@ func (s *Server) Leaving() bool { return s.stopping.Load() || s.draining.Load() 
 // monitorClock tells the loops that time passes, and ends reservations that nobody came for.
 func (s *Server) monitorClock(t *time.Ticker) {
 	defer t.Stop()
-	for {
+	for last := s.started; ; {
 		select {
 		case <-s.ctx.Done():
 			return
-		case now := <-t.C:
+		case <-t.C:
+			now := time.Now()
+			if pausedFor(last, now) > longPause+s.cfg.Tick {
+				s.cfg.Logger.Warn("the process stood still; all sessions are looked at", "for", pausedFor(last, now))
+				s.SweepNow()
+			}
+			last = now
 			for _, l := range s.loops {
 				l.door.postTick()
 			}
@@ -163,6 +169,12 @@ func (s *Server) monitorClock(t *time.Ticker) {
 			}
 		}
 	}
+}
+
+// pausedFor is how long it was between two looks at the clock. The monotonic clock stands still while the machine
+// sleeps, and the other one may be set, so it is whichever says more.
+func pausedFor(last, now time.Time) time.Duration {
+	return max(now.Sub(last), now.Round(0).Sub(last.Round(0)))
 }
 
 // release ends a claimed session at the Backend.

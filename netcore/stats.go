@@ -45,7 +45,7 @@ func (c *counters) refusedSend(code cimpb.Code) {
 // off each other's cache lines.
 type counters struct {
 	accepted, framesIn, messagesOut, pings, writes, bytesOut, sends, acks atomic.Uint64
-	broadcasts, backlogReads, rounds                                      atomic.Uint64
+	broadcasts, backlogReads, rounds, moved                               atomic.Uint64
 	closed                                                                [reasonCount]atomic.Uint64
 	dropped                                                               [dropCount]atomic.Uint64
 	refusedSends                                                          [requestCodes]atomic.Uint64 // by code
@@ -65,6 +65,9 @@ type Stats struct {
 	Closed                                                   map[string]uint64 // by Reason
 	Dropped                                                  map[string]uint64 // by Drop
 	RefusedSends                                             map[string]uint64 // by the name of the code that was answered; only those that occurred
+	Moved                                                    uint64            // sessions that were sent to another server
+	SweepTurns                                               uint64            // times that all sessions of a loop were looked at
+	Renewed                                                  map[string]uint64 // sessions looked at, by RenewState
 	Admissions                                               map[string]uint64 // answers of Expect, by Admission
 	Expected                                                 int64             // users who were given a place and have not come yet
 	Loops                                                    []LoopStats
@@ -85,6 +88,7 @@ func (s *Server) Stats() Stats {
 	for a := range admissionCount {
 		st.Admissions[a.String()] = s.admission.outcomes[a].Load()
 	}
+	st.Renewed = map[string]uint64{}
 	for _, l := range s.loops {
 		c := &l.counters
 		st.Conns += c.conns.Load()
@@ -105,6 +109,11 @@ func (s *Server) Stats() Stats {
 		st.Broadcasts += c.broadcasts.Load()
 		st.BacklogReads += c.backlogReads.Load()
 		st.Rounds += c.rounds.Load()
+		st.Moved += c.moved.Load()
+		st.SweepTurns += l.sweeper.turns.Load()
+		for r := range renewCount {
+			st.Renewed[r.String()] += l.sweeper.renewed[r].Load()
+		}
 		for r := range reasonCount {
 			st.Closed[r.String()] += c.closed[r].Load()
 		}

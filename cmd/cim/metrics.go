@@ -37,6 +37,9 @@ var (
 	descLoopConns = describe("loop_connections", "Open client connections of an event loop.", "loop")
 	descClosed    = describe("connections_closed_total", "Closed client connections.", "reason")
 	descRefused   = describe("sends_refused_total", "SENDs refused, by the code that was answered.", "reason")
+	descRenewed   = describe("sessions_renewed_total", "Sessions that the sweep looked at, by what the store said.", "state")
+	descAdmitted  = describe("admissions_total", "Places asked for before a login, by the answer.", "outcome")
+	descExpected  = describe("expected", "Users who were given a place and have not connected yet.")
 	descDropped   = describe("dropped_total", "Messages and frames that were dropped.", "reason")
 )
 
@@ -55,6 +58,8 @@ var totals = []struct {
 	{describe("acks_total", "ACKs received, and those given for CIM clients."), func(s netcore.Stats) uint64 { return s.Acks }},
 	{describe("broadcasts_total", "Messages to everyone, once per event loop."), func(s netcore.Stats) uint64 { return s.Broadcasts }},
 	{describe("backlog_reads_total", "Reads of an inbox for a session that was behind."), func(s netcore.Stats) uint64 { return s.BacklogReads }},
+	{describe("sweep_turns_total", "Times that all sessions of an event loop were looked at."), func(s netcore.Stats) uint64 { return s.SweepTurns }},
+	{describe("sessions_moved_total", "Sessions that were sent to another server."), func(s netcore.Stats) uint64 { return s.Moved }},
 	{describe("loop_rounds_total", "Rounds of event loops that other goroutines asked for."), func(s netcore.Stats) uint64 { return s.Rounds }},
 }
 
@@ -85,6 +90,13 @@ func (c serverCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for reason, n := range s.RefusedSends {
 		counter(descRefused, n, reason)
+	}
+	gauge(descExpected, float64(s.Expected))
+	for state, n := range s.Renewed {
+		counter(descRenewed, n, state)
+	}
+	for outcome, n := range s.Admissions {
+		counter(descAdmitted, n, outcome)
 	}
 	for reason, n := range s.Dropped {
 		counter(descDropped, n, reason)
