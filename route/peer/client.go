@@ -49,14 +49,13 @@ func (c *Client) Peer(s route.Server) (route.Peer, bool) {
 	if c.isLocal(s.Instance) {
 		return c.cfg.Local, true
 	}
-	address := s.PeerAddr()
 	c.mu.RLock()
 	t, ok := c.targets[s.Instance]
 	c.mu.RUnlock()
-	if ok && t.address == address {
+	if ok && t.address == s.PeerAddr() {
 		return t, true
 	}
-	if t = c.add(s.Instance, address); t == nil {
+	if t = c.add(s); t == nil {
 		return nil, false
 	}
 	return t, true
@@ -66,22 +65,22 @@ func (c *Client) isLocal(instance string) bool {
 	return c.cfg.Local != nil && instance == c.cfg.Instance
 }
 
-// add makes the target of an instance, in place of one with another address. It is nil after Close.
-func (c *Client) add(instance, address string) *target {
+// add makes the target of a server, in place of one with another address. It is nil after Close.
+func (c *Client) add(s route.Server) *target {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil
 	}
-	t, ok := c.targets[instance]
-	if ok && t.address == address {
+	t, ok := c.targets[s.Instance]
+	if ok && t.address == s.PeerAddr() {
 		return t
 	}
 	if ok {
 		t.cancel()
 	}
-	t = newTarget(c, instance, address)
-	c.targets[instance] = t
+	t = newTarget(c, s)
+	c.targets[s.Instance] = t
 	for _, l := range t.lanes {
 		c.wg.Go(l.run)
 	}

@@ -49,8 +49,9 @@ type Config struct {
 	KeepLoads bool
 	// QueueBytes bounds what waits for all servers together. 128 MiB
 	QueueBytes int64
-	Dial       func(ctx context.Context, address string) (net.Conn, error)
-	Logger     *slog.Logger
+	// Dial connects to a server's HTTP port, which may want TLS. Default: TCP to its PeerAddr.
+	Dial   func(ctx context.Context, s route.Server) (net.Conn, error)
+	Logger *slog.Logger
 }
 
 func (c *Config) complete() error {
@@ -78,8 +79,8 @@ func (c *Config) complete() error {
 		c.QueueBytes = 128 << 20
 	}
 	if c.Dial == nil {
-		c.Dial = func(ctx context.Context, address string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		c.Dial = func(ctx context.Context, s route.Server) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", s.PeerAddr())
 		}
 	}
 	if c.Logger == nil {

@@ -77,7 +77,8 @@ func (n *network) cut(address string) {
 	}
 }
 
-func (n *network) dial(_ context.Context, address string) (net.Conn, error) {
+func (n *network) dial(_ context.Context, s route.Server) (net.Conn, error) {
+	address := s.PeerAddr()
 	n.dials.Add(1)
 	n.mu.Lock()
 	defer n.mu.Unlock()

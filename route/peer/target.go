@@ -13,8 +13,9 @@ import (
 type target struct {
 	// Immutable after newTarget.
 	client   *Client
-	instance string
-	address  string
+	server   route.Server
+	instance string          // the server's
+	address  string          // the server's
 	ctx      context.Context // ends when the server is forgotten
 	cancel   context.CancelFunc
 	lanes    []*lane
@@ -31,8 +32,8 @@ type heardLoad struct {
 	at   time.Time
 }
 
-func newTarget(c *Client, instance, address string) *target {
-	t := &target{client: c, instance: instance, address: address}
+func newTarget(c *Client, s route.Server) *target {
+	t := &target{client: c, server: s, instance: s.Instance, address: s.PeerAddr()}
 	t.ctx, t.cancel = context.WithCancel(c.ctx)
 	for range c.cfg.Shards {
 		t.lanes = append(t.lanes, newLane(t))

@@ -108,7 +108,7 @@ func (w *wire) exchange() error {
 func (w *wire) connect(deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(w.t.ctx, deadline)
 	defer cancel()
-	conn, err := w.t.client.cfg.Dial(ctx, w.t.address)
+	conn, err := w.t.client.cfg.Dial(ctx, w.t.server)
 	if err != nil {
 		return err
 	}
