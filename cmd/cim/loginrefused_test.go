@@ -61,6 +61,7 @@ func TestTicketsThatDoNotDo(t *testing.T) {
 		"signed for another":   {alice.id, "phone", strings.Join(payload, "."), cimpb.CodeBadToken, "invalid"},
 		"of a removed key":     {alice.id, "phone", removed, cimpb.CodeBadToken, "unknown_key"},
 		"expired":              {alice.id, "phone", sign(keys, good, time.Hour), cimpb.CodeTokenExpired, "expired"},
+		"too early":            {alice.id, "phone", sign(keys, good, -time.Minute), cimpb.CodeBusy, "too_early"},
 		"for another server":   {alice.id, "phone", sign(keys, elsewhere, 0), cimpb.CodeWrongServer, "wrong_server"},
 		"of another user":      {bob.id, "phone", alice.login("phone").Ticket, cimpb.CodeBadToken, "other_user"},
 		"of another device":    {alice.id, "laptop", alice.login("phone").Ticket, cimpb.CodeBadToken, "other_device"},

@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"cim/netcore"
 	cimpb "cim/proto"
 	"cim/route"
+	"cim/route/token"
 )
 
 // The sweep's answers for each way in which a session may have ended without its server being told.
@@ -76,5 +78,21 @@ func TestSweepOfANode(t *testing.T) {
 	}
 	if got := n.server.Stats().Renewed["lost"]; got != 1 {
 		t.Errorf("%d sessions were lost", got)
+	}
+}
+
+// Who comes before their ticket is good is told to wait until then, and not for good.
+func TestTooEarlyIsToldHowLong(t *testing.T) {
+	b := &backend{refused: newLoginsRefused()}
+	for name, tc := range map[string]struct {
+		wait time.Duration
+		want uint32
+	}{"a while": {40 * time.Second, 40_000}, "nearly": {time.Millisecond, retrySoonMs}} {
+		t.Run(name, func(t *testing.T) {
+			got := b.refuse(fmt.Errorf("enter: %w", &token.EarlyError{Wait: tc.wait}))
+			if got.Code != cimpb.CodeBusy || got.RetryAfterMs != tc.want {
+				t.Errorf("told %v, again in %d ms", got.Code, got.RetryAfterMs)
+			}
+		})
 	}
 }

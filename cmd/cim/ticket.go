@@ -20,6 +20,7 @@ var ticketRefusals = []struct {
 	code   cimpb.Code
 }{
 	{token.ErrExpired, "expired", cimpb.CodeTokenExpired},
+	{token.ErrTooEarly, "too_early", cimpb.CodeBusy},
 	{token.ErrWrongServer, "wrong_server", cimpb.CodeWrongServer},
 	{token.ErrUsed, "used", cimpb.CodeBadToken},
 	{token.ErrFull, "full", cimpb.CodeBusy},
@@ -81,5 +82,9 @@ func (b *backend) refuse(err error) netcore.ClaimResult {
 		reason = code.String()
 	}
 	b.refused.WithLabelValues(reason).Inc()
-	return netcore.ClaimResult{Code: code, RetryAfterMs: retryAfter(code)}
+	retry := retryAfter(code)
+	if early, ok := errors.AsType[*token.EarlyError](err); ok {
+		retry = max(retry, uint32(early.Wait.Milliseconds()))
+	}
+	return netcore.ClaimResult{Code: code, RetryAfterMs: retry}
 }

@@ -25,7 +25,7 @@ func (g *Gate) Expire() { g.used.Expire(g.now()) }
 // Enter takes a ticket and returns the generation that the user's secret had when it was given out, for
 // route.Login. Only a ticket that is this user's on this device is used up, so that who merely saw an id
 // cannot spend another's.
-// Errors: ErrOtherUser, ErrOtherDevice; token.ErrInvalid, ErrExpired, ErrWrongServer, ErrUsed, ErrFull.
+// Errors: ErrOtherUser, ErrOtherDevice; token.ErrInvalid, ErrExpired, ErrTooEarly, ErrWrongServer, ErrUsed, ErrFull.
 func (g *Gate) Enter(ticket string, user int64, device string) (generation uint64, err error) {
 	now := g.now()
 	t, err := g.keys.CheckTicket(ticket, g.instance, now)

@@ -103,7 +103,7 @@ func (k *Keys) CheckAccess(token string, now time.Time) (Access, error) {
 }
 
 // CheckTicket returns what a ticket is for; that it is used once is the business of Used.
-// Errors: ErrInvalid, ErrExpired, ErrWrongServer.
+// Errors: ErrInvalid, ErrExpired, ErrTooEarly (as *EarlyError), ErrWrongServer.
 func (k *Keys) CheckTicket(token, instance string, now time.Time) (Ticket, error) {
 	c, err := k.check(token, audienceServer, now)
 	if err != nil {
@@ -139,8 +139,10 @@ func (k *Keys) check(token, audience string, now time.Time) (*claims, error) {
 	switch {
 	case err == nil:
 		return &c, nil
-	case errors.Is(err, jwt.ErrTokenExpired), errors.Is(err, jwt.ErrTokenNotValidYet):
+	case errors.Is(err, jwt.ErrTokenExpired):
 		return nil, ErrExpired
+	case errors.Is(err, jwt.ErrTokenNotValidYet) && c.NotBefore != nil:
+		return nil, &EarlyError{c.NotBefore.Sub(now)}
 	case errors.Is(err, ErrUnknownKey):
 		return nil, ErrUnknownKey
 	}

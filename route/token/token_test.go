@@ -64,7 +64,7 @@ func TestTicket(t *testing.T) {
 		"at once":          {ticketFor(42), "s1", noon, nil},
 		"another server":   {ticketFor(42), "s2", noon, ErrWrongServer},
 		"too old":          {ticketFor(42), "s1", noon.Add(TicketTime + clockSkew + time.Second), ErrExpired},
-		"admitted later":   {later, "s1", noon, ErrExpired},
+		"admitted later":   {later, "s1", noon, ErrTooEarly},
 		"its time is come": {later, "s1", noon.Add(30 * time.Second), nil},
 		"nobody's":         {ticketFor(0), "s1", noon, ErrInvalid},
 	} {
