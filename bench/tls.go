@@ -61,7 +61,9 @@ type ServerTLSError struct {
 	Cause    error
 }
 
-func (e *ServerTLSError) Error() string { return fmt.Sprintf("TLS with the server %s: %v", e.Server, e.Cause) }
+func (e *ServerTLSError) Error() string {
+	return fmt.Sprintf("TLS with the server %s: %v", e.Server, e.Cause)
+}
 func (e *ServerTLSError) Unwrap() error { return e.Cause }
 
 // tryTLS shakes hands with a server once, so that what is wrong with it is one error and not one per connection.

@@ -55,9 +55,10 @@ type counters struct {
 
 // Stats is a snapshot of a Server's counters, summed over its loops.
 type Stats struct {
-	Conns    int64 // open connections, logged in or not
-	Sessions int64 // logged in
-	Capacity int64
+	Conns      int64 // open connections, logged in or not
+	Sessions   int64 // logged in
+	Capacity   int64
+	Handshakes int64 // of TLS, under way
 	// Monotonic counters since Start.
 	Accepted, FramesIn, MessagesOut, Pings, Writes, BytesOut uint64
 	Sends, Acks, Broadcasts, BacklogReads                    uint64
@@ -82,7 +83,7 @@ type LoopStats struct {
 // Stats reads all counters. It may be called from any goroutine.
 func (s *Server) Stats() Stats {
 	st := Stats{
-		Capacity: int64(s.cfg.MaxConns), Expected: int64(s.Expected()),
+		Capacity: int64(s.cfg.MaxConns), Handshakes: s.handshakes.Load(), Expected: int64(s.Expected()),
 		Closed: map[string]uint64{}, Dropped: map[string]uint64{}, RefusedSends: map[string]uint64{}, Admissions: map[string]uint64{},
 	}
 	for a := range admissionCount {

@@ -229,7 +229,7 @@ func TestTLSStalledHandshakesLeaveOthersTheirTurn(t *testing.T) {
 	for range 10 * handshakeWorkers() {
 		dial(t, s).send(hello)
 	}
-	eventually(t, "all are under way", func() bool { return s.handshakes.Load() == int64(10*handshakeWorkers()) })
+	eventually(t, "all are under way", func() bool { return s.Stats().Handshakes == int64(10*handshakeWorkers()) })
 	joinTLS(t, s, 1, ca.client(tls.VersionTLS13)).sync()
 	if err := s.Stop(t.Context()); err != nil {
 		t.Error(err)

@@ -33,6 +33,7 @@ var (
 	descConns     = describe("connections", "Open client connections.")
 	descSessions  = describe("sessions", "Logged-in sessions.")
 	descCapacity  = describe("connections_max", "Ceiling of client connections.")
+	descShakes    = describe("tls_handshakes", "TLS handshakes under way on the client port.")
 	descQueued    = describe("loop_queued_tasks", "Tasks that wait for an event loop.", "loop")
 	descLoopConns = describe("loop_connections", "Open client connections of an event loop.", "loop")
 	descClosed    = describe("connections_closed_total", "Closed client connections.", "reason")
@@ -78,6 +79,7 @@ func (c serverCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descConns, float64(s.Conns))
 	gauge(descSessions, float64(s.Sessions))
 	gauge(descCapacity, float64(s.Capacity))
+	gauge(descShakes, float64(s.Handshakes))
 	for i, l := range s.Loops {
 		gauge(descLoopConns, float64(l.Conns), strconv.Itoa(i))
 		gauge(descQueued, float64(l.Queued), strconv.Itoa(i))

@@ -16,10 +16,8 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -99,135 +97,6 @@ func loginFrame(t *testing.T, user int64) []byte {
 	return b
 }
 
-// TestOpensslSpeaksToTheServer has a foreign TLS stack log in and ping, through a wire that carries single bytes.
-func TestOpensslSpeaksToTheServer(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("openssl is not installed; make deps installs it")
-	}
-	m := makeFiles(t, "server", 1)
-	n := newTestNode(t, onTLS(t, tlsFlags{TLSCert: m.cert, TLSKey: m.key}))
-	user := registerOver(t, n, m)
-	for _, version := range []string{"-tls1_2", "-tls1_3"} {
-		address := slowWire(t, n.server.Addr().String())
-		cmd := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", address, version, "-quiet",
-			"-CAfile", m.cert, "-verify_return_error")
-		in, _ := cmd.StdinPipe()
-		out, _ := cmd.StdoutPipe()
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		w := &wire{t: t, conn: &pipes{in: in, out: out}}
-		for _, b := range loginFrame(t, user) {
-			w.write([]byte{b})
-		}
-		if f := w.frame(); f.GetCmd() != cimpb.Command_WELCOME {
-			t.Fatalf("%s: %v", version, f)
-		}
-		for range 3 {
-			w.write(frame.Ping)
-			if f := w.frame(); f.GetCmd() != cimpb.Command_PING {
-				t.Errorf("%s: %v", version, f)
-			}
-		}
-		_ = cmd.Process.Kill() // it would wait for the server to close
-		_ = cmd.Wait()
-		waitFor(t, "the session's end", func() bool { return n.server.Sessions() == 0 })
-	}
-}
-
-// TestRenegotiationIsRefused has openssl ask for it, which "R" on a line does.
-func TestRenegotiationIsRefused(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("openssl is not installed; make deps installs it")
-	}
-	m := makeFiles(t, "server", 1)
-	n := newTestNode(t, onTLS(t, tlsFlags{TLSCert: m.cert, TLSKey: m.key}))
-	cmd := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", n.server.Addr().String(), "-tls1_2")
-	cmd.Stdin = strings.NewReader("R\n")
-	out, _ := cmd.CombinedOutput() // its exit code is 1 then
-	if !bytes.Contains(out, []byte("RENEGOTIATING")) {
-		t.Fatalf("it did not ask: %s", out)
-	}
-	waitFor(t, "the refusal", func() bool { return n.server.Stats().Closed["bad_tls"] == 1 })
-}
-
-// TestKeyUpdateIsAnswered has openssl change its keys and ask for the server's, which "K" on a line does; what is
-// said before and after arrives.
-func TestKeyUpdateIsAnswered(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("openssl is not installed; make deps installs it")
-	}
-	m := makeFiles(t, "server", 1)
-	n := newTestNode(t, onTLS(t, tlsFlags{TLSCert: m.cert, TLSKey: m.key}))
-	user := registerOver(t, n, m)
-	cmd := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", n.server.Addr().String(), "-tls1_3", "-brief")
-	in, _ := cmd.StdinPipe()
-	out, _ := cmd.StdoutPipe()
-	var words lockedBuffer
-	cmd.Stderr = &words
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{t: t, conn: &pipes{in: in, out: out}}
-	waitFor(t, "the handshake", func() bool { return strings.Contains(words.String(), "ESTABLISHED") })
-	w.write(loginFrame(t, user))
-	if f := w.frame(); f.GetCmd() != cimpb.Command_WELCOME {
-		t.Fatal(f)
-	}
-	for i := range 3 {
-		w.write([]byte("K\n"))
-		waitFor(t, "the key update", func() bool { return strings.Count(words.String(), "KEYUPDATE") == i+1 })
-		w.write(frame.Ping)
-		if f := w.frame(); f.GetCmd() != cimpb.Command_PING {
-			t.Error(f)
-		}
-	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-}
-
-// slowWire forwards to an address byte by byte, both ways, and returns where it listens.
-func slowWire(t *testing.T, to string) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	t.Cleanup(func() { ln.Close(); wg.Wait() })
-	wg.Go(func() {
-		near, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		far, err := net.Dial("tcp", to)
-		if err != nil {
-			near.Close()
-			return
-		}
-		wg.Go(func() { copyBytes(far, near) })
-		copyBytes(near, far)
-	})
-	return ln.Addr().String()
-}
-
-func copyBytes(to, from net.Conn) {
-	defer to.Close()
-	defer from.Close()
-	b := make([]byte, 1)
-	for {
-		if _, err := from.Read(b); err != nil {
-			return
-		}
-		if _, err := to.Write(b); err != nil {
-			return
-		}
-	}
-}
-
 func TestTLSOfBothPorts(t *testing.T) {
 	m := makeFiles(t, "server", 1)
 	n := newTestNode(t, onTLS(t, tlsFlags{TLSCert: m.cert, TLSKey: m.key}))
@@ -251,9 +120,14 @@ func TestTLSOfBothPorts(t *testing.T) {
 // registerOver makes an account over HTTPS.
 func registerOver(t *testing.T, n *node, m *madeFiles) int64 {
 	t.Helper()
+	return registerAt(t, n.httpAddr.String(), m)
+}
+
+func registerAt(t *testing.T, httpAddr string, m *madeFiles) int64 {
+	t.Helper()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: m.client()}, Timeout: patience}
 	defer client.CloseIdleConnections()
-	resp, err := client.Post("https://"+n.httpAddr.String()+"/registerAccount", "application/json", strings.NewReader(`{"userName":"ann"}`))
+	resp, err := client.Post("https://"+httpAddr+"/registerAccount", "application/json", strings.NewReader(`{"userName":"ann"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,17 +138,6 @@ func registerOver(t *testing.T, n *node, m *madeFiles) int64 {
 	}
 	return answer.DataBody.UserID
 }
-
-// pipes are a process's stdin and stdout as a connection.
-type pipes struct {
-	net.Conn
-	in  io.Writer
-	out io.Reader
-}
-
-func (p *pipes) Write(b []byte) (int, error)     { return p.in.Write(b) }
-func (p *pipes) Read(b []byte) (int, error)      { return p.out.Read(b) }
-func (p *pipes) SetReadDeadline(time.Time) error { return nil }
 
 func TestCertificatesAreReadAgainOnSIGHUP(t *testing.T) {
 	m := makeFiles(t, "first", 1)
@@ -316,7 +179,12 @@ func hangUp(t *testing.T) {
 // shownBy is the name in the certificate that the IM port shows.
 func shownBy(t *testing.T, n *node) string {
 	t.Helper()
-	conn, err := tls.Dial("tcp", n.server.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	return shownAt(t, n.server.Addr().String())
+}
+
+func shownAt(t *testing.T, addr string) string {
+	t.Helper()
+	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
