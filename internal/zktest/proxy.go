@@ -45,6 +45,11 @@ func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut = true
+	p.closeAll()
+}
+
+// closeAll must run with mu held.
+func (p *Proxy) closeAll() {
 	for c := range p.conns {
 		c.Close()
 	}
@@ -131,7 +136,8 @@ func (p *Proxy) SessionID() int64 {
 }
 
 // ExpireSession ends that session behind its client's back: by a second connection that has its id and
-// password and closes it. ZooKeeper treats what it held as after an expiry.
+// password and closes it. ZooKeeper treats what it held as after an expiry. As after one, the client is cut off
+// and may come back.
 func (p *Proxy) ExpireSession(t testing.TB) {
 	t.Helper()
 	p.mu.Lock()
@@ -140,4 +146,7 @@ func (p *Proxy) ExpireSession(t testing.TB) {
 	if err := s.end(p.target); err != nil {
 		t.Fatalf("end session %#x: %v", s.id, err)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closeAll()
 }

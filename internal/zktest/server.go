@@ -151,7 +151,11 @@ func (s *Server) Wipe(t testing.TB) {
 }
 
 // Stop makes the process stand still with its connections open. Continue lets it go on.
-func (s *Server) Stop(t testing.TB) { s.signal(t, syscall.SIGSTOP) }
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	s.signal(t, syscall.SIGSTOP)
+	Eventually(t, startTimeout, func() bool { return s.mode() == "" }, "ZooKeeper at %s stands still", s.addr)
+}
 
 // Continue is the end of a Stop.
 func (s *Server) Continue(t testing.TB) { s.signal(t, syscall.SIGCONT) }

@@ -22,8 +22,8 @@ type Config struct {
 	RefreshEvery   time.Duration // the list is read so often without a reason, too; 1 min
 
 	// Probe reports whether a server that vanished from ZooKeeper still serves. It has ProbeTimeout (1 s), and is
-	// called again every ProbeEvery (5 s) while it says yes. nil: what ZooKeeper says is believed at once.
-	// Several calls may run at the same time.
+	// called again every ProbeEvery (5 s) while it says yes. One that drains has said goodbye, so the answer for it
+	// is no. nil: what ZooKeeper says is believed at once. Several calls may run at the same time.
 	Probe        func(ctx context.Context, s route.Server) bool
 	ProbeTimeout time.Duration
 	ProbeEvery   time.Duration

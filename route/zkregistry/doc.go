@@ -10,5 +10,5 @@
 //
 // ZooKeeper away: the last list stays. A session that expired is replaced by a new one inside the process, and its
 // nodes are made again with the same instance ids. When more than half of the servers vanish at about the same time,
-// each of them stays listed until a probe finds it dead.
+// or any soon after this process's own session, each of them stays listed until a probe finds it dead.
 package zkregistry

@@ -59,6 +59,7 @@ func testExpiry(t *testing.T, addr string) {
 func testExpiryWhileCutOff(t *testing.T, addr string) {
 	cfg := config(t, addr)
 	reader := open(t, cfg)
+	cfg.SessionTimeout = shortTimeout
 	r := openExpiring(t, cfg)
 	leave := join(t, reader, server("other", 5))
 	wantInstances(t, reader, "mine other")

@@ -56,6 +56,7 @@ func (r *Registry) step(ctx context.Context, now time.Time) time.Duration {
 	}
 	if c.expired {
 		l.expired = true
+		l.roster.doubt(now)
 		r.cfg.Logger.Warn("the ZooKeeper session has expired")
 		r.forgetNodes()
 	}

@@ -2,6 +2,7 @@ package zkregistry
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -21,9 +22,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	// sessionTimeout is short, so that what has to expire does.
-	sessionTimeout = 2 * time.Second
-	patience       = 40 * time.Second
+	// sessionTimeout is long enough for a machine that does other things, too; shortTimeout is for tests in which
+	// a session has to expire or silence has to be noticed.
+	sessionTimeout = 10 * time.Second
+	shortTimeout   = 2 * time.Second
+	patience       = 60 * time.Second
 )
 
 var roots atomic.Int64
@@ -31,7 +34,7 @@ var roots atomic.Int64
 // config has a root of its own on the server.
 func config(t testing.TB, addrs ...string) Config {
 	return Config{
-		Servers: addrs, Root: "/test" + string(rune('a'+roots.Add(1))) + "/cim", SessionTimeout: sessionTimeout,
+		Servers: addrs, Root: fmt.Sprintf("/test%d/cim", roots.Add(1)), SessionTimeout: sessionTimeout,
 		CallTimeout: 20 * time.Second, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Probe: func(context.Context, route.Server) bool { return false },
 	}
@@ -99,7 +102,7 @@ func client(t testing.TB, addr string) *zk.Conn {
 	return c
 }
 
-// shared is a ZooKeeper for tests that leave it alone; subtests have a root each.
+// TestOnOneServer is for what leaves ZooKeeper alone. Each subtest has a root of its own.
 func TestOnOneServer(t *testing.T) {
 	zoo := zktest.Start(t)
 	for name, run := range map[string]func(*testing.T, string){

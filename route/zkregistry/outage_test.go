@@ -42,10 +42,11 @@ func TestZooKeeperIsKilled(t *testing.T) {
 	zoo := zktest.Start(t)
 	cfg := config(t, zoo.Addr())
 	cfg.Probe = func(context.Context, route.Server) bool { return true }
-	expiredCh := make(chan struct{}, 8)
+	cfg.SessionTimeout = shortTimeout
+	expiredCh := make(chan struct{}, 100)
 	cfg.OnExpired = func() { expiredCh <- struct{}{} }
 	a, b := open(t, cfg), open(t, cfg)
-	cfg.CallTimeout = sessionTimeout / 20
+	cfg.CallTimeout = 100 * time.Millisecond
 	impatient := open(t, cfg)
 	join(t, a, server("a", 1))
 	join(t, b, server("b", 3))
@@ -87,10 +88,11 @@ func TestZooKeeperIsKilled(t *testing.T) {
 func TestZooKeeperStandsStill(t *testing.T) {
 	zoo := zktest.Start(t)
 	cfg := config(t, zoo.Addr())
+	cfg.SessionTimeout = shortTimeout
 	cfg.Probe = func(_ context.Context, s route.Server) bool { return s.Instance == "a" }
 	a := open(t, cfg)
 	join(t, a, server("a", 1))
-	cfg.CallTimeout = sessionTimeout / 10
+	cfg.CallTimeout = 200 * time.Millisecond
 	b := open(t, cfg)
 	leave := join(t, b, server("b", 3))
 	wantInstances(t, a, "a b")
@@ -103,7 +105,7 @@ func TestZooKeeperStandsStill(t *testing.T) {
 	}
 	leave() // comes back although nobody hears it
 	eventually(t, "it is noticed", func() bool { return errors.Is(a.Err(), ErrUnavailable) })
-	ctx, cancel := context.WithTimeout(t.Context(), sessionTimeout/4)
+	ctx, cancel := context.WithTimeout(t.Context(), shortTimeout/4)
 	defer cancel()
 	if _, err := Open(ctx, cfg); !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Open: %v", err)
@@ -119,7 +121,7 @@ func TestZooKeeperStandsStill(t *testing.T) {
 func TestEnsemble(t *testing.T) {
 	e := zktest.StartEnsemble(t, 3)
 	cfg := config(t, e.Addrs()...)
-	cfg.SessionTimeout = 2 * sessionTimeout
+	cfg.Probe = func(context.Context, route.Server) bool { return true }
 	expired := make(chan struct{}, 8)
 	cfg.OnExpired = func() { expired <- struct{}{} }
 	a, b := open(t, cfg), open(t, cfg)

@@ -181,9 +181,6 @@ func (r *Registry) Err() error {
 	return r.err
 }
 
-// Ping is Err for callers that pass a context; it does not block.
-func (r *Registry) Ping(context.Context) error { return r.Err() }
-
 // publish replaces the list. Of two entries with one instance, which cannot be told apart, one counts.
 func (r *Registry) publish(servers []route.Server) {
 	slices.SortFunc(servers, func(a, b route.Server) int {

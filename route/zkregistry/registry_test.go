@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 
@@ -185,7 +186,7 @@ func testShrink(t *testing.T, addr string) {
 	var down atomic.Pointer[string]
 	none := ""
 	down.Store(&none)
-	cfg.ProbeEvery = sessionTimeout / 20
+	cfg.ProbeEvery = 100 * time.Millisecond
 	probed := make(chan string, 1000)
 	cfg.Probe = func(_ context.Context, s route.Server) bool {
 		probed <- s.Instance

@@ -8,8 +8,8 @@ import (
 	"cim/route"
 )
 
-// roster decides who is listed: those whose nodes are there, and those who vanished with so many others that
-// ZooKeeper is not believed yet. It knows neither ZooKeeper nor clocks. Owned by the loop.
+// roster decides who is listed: those whose nodes are there, and those who vanished with so many others, or so soon
+// after this process itself, that ZooKeeper is not believed yet. It knows neither ZooKeeper nor clocks. Owned by the loop.
 type roster struct {
 	window  time.Duration
 	trusted bool // nobody can probe: ZooKeeper is believed
@@ -18,6 +18,7 @@ type roster struct {
 	gone    map[string]*departure   // by instance; not older than window unless suspect
 	// unprobed: some became suspects that were not before.
 	unprobed bool
+	doubted  time.Time // until then every departure is suspect
 }
 
 // departure is a server whose node vanished.
@@ -42,13 +43,17 @@ func (r *roster) update(now time.Time, nodes map[string]route.Server) {
 	r.present = nodes
 	r.forgetReturned()
 	maps.DeleteFunc(r.gone, func(_ string, d *departure) bool { return !d.suspect && now.Sub(d.at) > r.window })
-	if !r.trusted && 2*len(r.gone) > len(r.gone)+len(r.present) {
+	many := 2*len(r.gone) > len(r.gone)+len(r.present)
+	if !r.trusted && (many || now.Before(r.doubted)) {
 		for _, d := range r.gone {
 			r.unprobed = r.unprobed || !d.suspect
 			d.suspect = true
 		}
 	}
 }
+
+// doubt is for a ZooKeeper that has forgotten this process: it may have forgotten others, which come back one by one.
+func (r *roster) doubt(now time.Time) { r.doubted = now.Add(r.window) }
 
 // forgetReturned drops departures of servers that are back, and of those whose address another one has.
 func (r *roster) forgetReturned() {

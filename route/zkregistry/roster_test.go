@@ -37,6 +37,7 @@ func TestRoster(t *testing.T) {
 		nodes   string        // what ZooKeeper lists; "-": no update
 		dead    string        // a probe failed
 		left    string        // said goodbye here
+		doubt   bool          // this process's session expired
 		listed  string
 		suspect string
 	}
@@ -74,12 +75,21 @@ func TestRoster(t *testing.T) {
 		"goodbye of a suspect":       {{nodes: "a b", listed: "a b"}, {nodes: "", listed: "a b", suspect: "a b"}, {nodes: "-", left: "a", listed: "b", suspect: "b"}},
 		"goodbye of one that is not": {{nodes: "a b", listed: "a b"}, {nodes: "-", left: "a2", listed: "a b"}},
 		"a late verdict":             {{nodes: "a b", listed: "a b"}, {nodes: "", listed: "a b", suspect: "a b"}, {nodes: "a b", dead: "a", listed: "a b"}},
-		"nothing from the start":     {{nodes: ""}, {nodes: "", dead: "a"}},
+		"one vanishes with this process's session": {
+			{nodes: "a b c", listed: "a b c"},
+			{doubt: true, nodes: "a b", listed: "a b c", suspect: "c"},
+			{nodes: "a b", dead: "c", listed: "a b"},
+			{after: 2 * window, nodes: "a", listed: "a"},
+		},
+		"nothing from the start": {{nodes: ""}, {nodes: "", dead: "a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, now := newRoster(window, false), time.Unix(1, 0)
 			for i, s := range steps {
 				now = now.Add(s.after)
+				if s.doubt {
+					r.doubt(now)
+				}
 				if s.nodes != "-" {
 					r.update(now, cluster(s.nodes))
 				}
