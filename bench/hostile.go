@@ -33,7 +33,7 @@ func NewHostile(cfg HostileConfig) (*Hostile, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	trusted, err := trust(cfg.TLSCA)
+	trusted, err := TLSFiles{CA: cfg.TLSCA}.config()
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func NewHostile(cfg HostileConfig) (*Hostile, error) {
 		cfg.Log = io.Discard
 	}
 	return &Hostile{
-		cfg: cfg, trusted: trusted, route: trustingRoute(cfg.Route, cfg.Key, defaultHTTPConns, trusted), screen: newScreen(cfg.Log),
+		cfg: cfg, trusted: trusted, route: newRouteClient(cfg.Route, cfg.Key, defaultHTTPConns).trusting(trusted), screen: newScreen(cfg.Log),
 	}, nil
 }
 

@@ -54,12 +54,12 @@ func newAttacker(ctx context.Context, job hostileJob) (*attacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	trusted, err := trust(job.TLSCA)
+	trusted, err := TLSFiles{CA: job.TLSCA}.config()
 	if err != nil {
 		return nil, err
 	}
 	a := &attacker{
-		job: job, target: target, tally: newHostileTally(), route: trustingRoute(job.Route, "", defaultHTTPConns, trusted),
+		job: job, target: target, tally: newHostileTally(), route: newRouteClient(job.Route, "", defaultHTTPConns).trusting(trusted),
 		allSent: make(chan struct{}),
 	}
 	half := len(job.Insiders) / 2

@@ -1,12 +1,8 @@
 package bench
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
 )
@@ -28,6 +24,9 @@ type HostileConfig struct {
 	Insiders  int     // accounts of attackers, whose connections log in before they attack
 	Processes int
 	Nice      int // of the attacking processes; on one machine they take what the server leaves
+	// Background has them take only what nobody else wants at all (SCHED_IDLE of Linux), so that they do not
+	// disturb honest users by being on the same machine.
+	Background bool
 
 	Honest int           // users who ping and write to each other
 	Beat   time.Duration // distance of the PINGs of one of them, and of the messages
@@ -114,20 +113,3 @@ func (c HostileConfig) validateTimes() error {
 
 // prefix of the run's account names. A seed used again finds its accounts again.
 func (c HostileConfig) prefix() string { return "hostile-" + strconv.FormatUint(c.Seed, 36) }
-
-// trust reads the authorities; nil stands for the system's. Errors: ErrConfig.
-func trust(path string) (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if path == "" {
-		return cfg, nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: --tls-ca: %w", ErrConfig, err)
-	}
-	cfg.RootCAs = x509.NewCertPool()
-	if !cfg.RootCAs.AppendCertsFromPEM(text) {
-		return nil, configError("--tls-ca: %s holds no certificate in PEM", path)
-	}
-	return cfg, nil
-}

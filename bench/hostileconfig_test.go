@@ -2,8 +2,6 @@ package bench
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -52,21 +50,6 @@ func TestHostileConfig(t *testing.T) {
 				t.Errorf("%v, want ErrConfig that says %s", err, tc.says)
 			}
 		})
-	}
-}
-
-func TestTrust(t *testing.T) {
-	empty := filepath.Join(t.TempDir(), "empty.pem")
-	if err := os.WriteFile(empty, []byte("nothing"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, path := range map[string]string{"no file": empty + ".not", "no certificate": empty} {
-		if _, err := trust(path); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "--tls-ca") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if cfg, err := trust(""); err != nil || cfg.RootCAs != nil {
-		t.Errorf("without a file: %v, %v; want the system's", cfg, err)
 	}
 }
 

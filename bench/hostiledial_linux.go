@@ -26,17 +26,20 @@ func keepPortsFree(_ context.Context, network, _ string, c syscall.RawConn) erro
 	return failed
 }
 
-// lowerPriority is nice(2), of every thread of this process: those that come later inherit it.
-func lowerPriority(by int) error {
-	if by == 0 {
-		return nil
-	}
+// lowerPriority is nice(2), or SCHED_IDLE of sched(7), of every thread of this process: those that come later
+// inherit it.
+func lowerPriority(by int, background bool) error {
 	threads, err := ownThreads()
 	if err != nil {
 		return fmt.Errorf("list the threads of this process: %w", err)
 	}
 	for _, id := range threads {
-		if err := unix.Setpriority(unix.PRIO_PROCESS, id, by); err != nil {
+		if background {
+			err = unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+		} else if by > 0 {
+			err = unix.Setpriority(unix.PRIO_PROCESS, id, by)
+		}
+		if err != nil {
 			return fmt.Errorf("lower the priority of an attacking process: %w", err)
 		}
 	}

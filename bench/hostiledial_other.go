@@ -9,4 +9,4 @@ import (
 
 func keepPortsFree(context.Context, string, string, syscall.RawConn) error { return nil }
 
-func lowerPriority(int) error { return nil }
+func lowerPriority(int, bool) error { return nil }

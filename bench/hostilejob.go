@@ -4,20 +4,21 @@ import "maps"
 
 // hostileJob is what an attacking process has to know; it reads it from its stdin.
 type hostileJob struct {
-	Route    string    `json:"route"`
-	Target   string    `json:"target"`
-	TLS      bool      `json:"tls"`
-	TLSCA    string    `json:"tls_ca,omitempty"`
-	Seed     uint64    `json:"seed"`
-	Process  int       `json:"process"` // from 0
-	Nice     int       `json:"nice"`
-	Frames   int       `json:"frames"`
-	Rate     float64   `json:"rate"` // of frames
-	Dribble  int       `json:"dribble"`
-	Stall    int       `json:"stall"`
-	Silent   int       `json:"silent"`
-	Connects float64   `json:"connects"` // a second, of the three above
-	Insiders []account `json:"insiders"`
+	Route      string    `json:"route"`
+	Target     string    `json:"target"`
+	TLS        bool      `json:"tls"`
+	TLSCA      string    `json:"tls_ca,omitempty"`
+	Seed       uint64    `json:"seed"`
+	Process    int       `json:"process"` // from 0
+	Nice       int       `json:"nice"`
+	Background bool      `json:"background,omitempty"`
+	Frames     int       `json:"frames"`
+	Rate       float64   `json:"rate"` // of frames
+	Dribble    int       `json:"dribble"`
+	Stall      int       `json:"stall"`
+	Silent     int       `json:"silent"`
+	Connects   float64   `json:"connects"` // a second, of the three above
+	Insiders   []account `json:"insiders"`
 }
 
 // hostileTally is what an attacking process has done. It writes one a second to its stdout.
@@ -68,7 +69,7 @@ func (c *HostileConfig) jobs(target string, insiders []account) []hostileJob {
 	for p := range jobs {
 		part := func(n int) int { return split(n, c.Processes)[p].Count }
 		jobs[p] = hostileJob{
-			Route: c.Route, Target: target, TLS: c.TLS, TLSCA: c.TLSCA, Seed: c.Seed, Process: p, Nice: c.Nice,
+			Route: c.Route, Target: target, TLS: c.TLS, TLSCA: c.TLSCA, Seed: c.Seed, Process: p, Nice: c.Nice, Background: c.Background,
 			Frames: part(c.Frames), Rate: c.Rate / float64(c.Processes), Connects: c.Connects / float64(c.Processes),
 			Dribble: part(c.Dribble), Stall: part(c.Stall), Silent: part(c.Silent),
 		}

@@ -52,6 +52,7 @@ type HostileReportConfig struct {
 	Insiders      int     `json:"insiders"`
 	Processes     int     `json:"processes"`
 	Nice          int     `json:"nice"`
+	Background    bool    `json:"background"`
 	Honest        int     `json:"honest"`
 	BeatMs        int64   `json:"beat_ms"`
 	BeforeSeconds float64 `json:"before_seconds"`
@@ -72,7 +73,7 @@ type HonestPhase struct {
 func (c *HostileConfig) report(target string) HostileReportConfig {
 	return HostileReportConfig{
 		Route: c.Route, Target: target, TLS: c.TLS, Frames: c.Frames, Rate: c.Rate, Dribble: c.Dribble, Stall: c.Stall,
-		Silent: c.Silent, Connects: c.Connects, Insiders: c.Insiders, Processes: c.Processes, Nice: c.Nice, Honest: c.Honest,
+		Silent: c.Silent, Connects: c.Connects, Insiders: c.Insiders, Processes: c.Processes, Nice: c.Nice, Background: c.Background, Honest: c.Honest,
 		BeatMs: c.Beat.Milliseconds(), BeforeSeconds: c.Before.Seconds(), AfterSeconds: c.After.Seconds(),
 		ServerPID: c.ServerPID, Seed: c.Seed,
 	}
@@ -124,7 +125,7 @@ func (r *HostileReport) attackRows(row rowFunc) {
 	if r.Config.TLS {
 		wire = "TLS"
 	}
-	row("attack", "on %s (%s), %.1f s, %d process(es) at nice %d", r.Config.Target, wire, r.AttackSeconds, r.Config.Processes, r.Config.Nice)
+	row("attack", "on %s (%s), %.1f s, %d process(es) %s", r.Config.Target, wire, r.AttackSeconds, r.Config.Processes, r.Config.priority())
 	row("frames written", "%s of %s, %s KiB", group(total(a.Frames)), group(r.Config.Frames), group(a.Bytes>>10))
 	countRows(row, a.Frames)
 	row("connections", "%s made, %s ended by the server, %s logged in; at most %s held at a time",
@@ -132,6 +133,13 @@ func (r *HostileReport) attackRows(row rowFunc) {
 	countRows(row, a.Opened)
 	row("did not come about", "%s", group(total(a.Failed)))
 	countRows(row, a.Failed)
+}
+
+func (c *HostileReportConfig) priority() string {
+	if c.Background {
+		return "in the background (SCHED_IDLE)"
+	}
+	return fmt.Sprintf("at nice %d", c.Nice)
 }
 
 func (r *HostileReport) honestRows(row rowFunc) {

@@ -168,7 +168,9 @@ func (t *target) wasEnough() bool {
 }
 
 // isBelow reports whether the server takes what t writes for TLS records, not for frames.
-func (t *target) isBelow(secured *tls.Config) bool { return t != nil && secured != nil && t.conn == t.raw }
+func (t *target) isBelow(secured *tls.Config) bool {
+	return t != nil && secured != nil && t.conn == t.raw
+}
 
 func (t *target) write(b []byte) bool {
 	if t == nil {

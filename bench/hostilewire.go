@@ -1,12 +1,10 @@
 package bench
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"syscall"
 
 	"google.golang.org/protobuf/proto"
@@ -148,13 +146,4 @@ func codeOf(status []byte) cimpb.Code {
 		return 0
 	}
 	return cimpb.Code(st.GetCode())
-}
-
-// trustingRoute is a route's client that trusts the given authorities.
-func trustingRoute(base, key string, conns int, trusted *tls.Config) *routeClient {
-	r := newRouteClient(base, key, conns)
-	r.http.Transport = &http.Transport{
-		MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns, TLSClientConfig: trusted,
-	}
-	return r
 }

@@ -38,7 +38,7 @@ func WorkHostile(ctx context.Context, in io.Reader, out io.Writer) error {
 }
 
 func prepareAttack(ctx context.Context, job hostileJob) (*attacker, error) {
-	if err := lowerPriority(job.Nice); err != nil {
+	if err := lowerPriority(job.Nice, job.Background); err != nil {
 		return nil, err
 	}
 	return newAttacker(ctx, job)

@@ -17,8 +17,10 @@ import (
 
 // benchCmd is the load harness: a command per scenario.
 type benchCmd struct {
-	Idle   benchIdleCmd   `cmd:"" help:"Hold connections that only heartbeat; see who is dropped and what the server pays."`
-	Worker benchWorkerCmd `cmd:"" hidden:"" help:"Hold connections for another bench command, which starts this one."`
+	Idle    benchIdleCmd    `cmd:"" help:"Hold connections that only heartbeat; see who is dropped and what the server pays."`
+	Hostile benchHostileCmd `cmd:"" help:"Attack a server with mutated frames and useless connections; see what honest users notice."`
+	Worker  benchWorkerCmd  `cmd:"" hidden:"" help:"Hold connections for another bench command, which starts this one."`
+	Attack  benchAttackCmd  `cmd:"" hidden:"" help:"Attack for another bench command, which starts this one."`
 }
 
 // statusRarely is how often a run says how it goes when nobody watches.
