@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -30,11 +31,18 @@ func (n *node) monitorMemory(ctx context.Context) {
 			s := n.server.Stats()
 			if m.due(s.Accepted, s.Conns) {
 				begin := time.Now()
-				debug.FreeOSMemory()
+				giveMemoryBack()
 				n.log.Debug("memory given back after logins", "connections", s.Conns, "took", time.Since(begin))
 			}
 		}
 	}
+}
+
+// giveMemoryBack collects twice: buffers in a sync.Pool, as gnet keeps those of incomplete frames, survive one
+// collection.
+func giveMemoryBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }
 
 // memoryWatch decides when a storm is over.

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"sync"
+	"testing"
+	"weak"
+)
 
 func TestMemoryIsGivenBackOnceAfterAStorm(t *testing.T) {
 	var m memoryWatch
@@ -24,4 +28,18 @@ func TestMemoryIsGivenBackOnceAfterAStorm(t *testing.T) {
 			t.Errorf("look %d (%d accepted, %d connected): due %v, want %v", i, look.accepted, look.conns, got, look.due)
 		}
 	}
+}
+
+// What a storm of incomplete frames left in pools is given back too.
+func TestMemoryOfPoolsIsGivenBack(t *testing.T) {
+	var pool sync.Pool
+	buffer := new([1 << 16]byte)
+	left := weak.Make(buffer)
+	pool.Put(buffer)
+	buffer = nil
+	giveMemoryBack()
+	if left.Value() != nil {
+		t.Error("a buffer in a pool is still there")
+	}
+	pool.Put(buffer) // keeps the pool until here
 }
