@@ -94,6 +94,11 @@ func (r *routeClient) register(ctx context.Context, names []string) ([]account, 
 	if len(out.Accounts) != len(names) {
 		return nil, fmt.Errorf("register accounts: %d were asked for and %d came", len(names), len(out.Accounts))
 	}
+	for i, a := range out.Accounts {
+		if a.UserID == 0 { // the route made some and not others
+			return nil, fmt.Errorf("register accounts: %s was not made; run it again when the store works", names[i])
+		}
+	}
 	return out.Accounts, r.replaceSecrets(ctx, out.Accounts)
 }
 

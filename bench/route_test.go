@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -60,6 +61,10 @@ func TestRegister(t *testing.T) {
 	}
 	if _, err := answering(t, 200, `{"accounts":[]}`).register(t.Context(), []string{"a"}); err == nil {
 		t.Error("an account is missing and there is no error")
+	}
+	_, err = answering(t, 207, `{"accounts":[{"user_id":5,"name":"a"},{"name":"b","error":{"code":"disk_full"}}]}`).register(t.Context(), []string{"a", "b"})
+	if err == nil || !strings.Contains(err.Error(), "b was not made") {
+		t.Errorf("one account was not made: %v", err)
 	}
 	_, err = answering(t, 403, `{"error":{"code":"not_allowed","message":"Ask the operator."}}`).register(t.Context(), []string{"a"})
 	var refused *refusedError
