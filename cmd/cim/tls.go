@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,6 +103,21 @@ func loadPool(path string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
 	}
 	return pool, nil
+}
+
+// signedItself reports whether the certificate in a file is its own authority, as one that somebody has made to try
+// things out.
+func signedItself(path string) bool {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return false
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && bytes.Equal(cert.RawIssuer, cert.RawSubject)
 }
 
 // config is that of a server; it follows what is loaded later. It is nil without TLS.

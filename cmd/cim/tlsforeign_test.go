@@ -33,6 +33,24 @@ func startSecureUp(t *testing.T) *secureUp {
 	return u
 }
 
+// What cim up prints is enough to chat, with a certificate that signed itself.
+func TestUpSaysHowToChatOverTLS(t *testing.T) {
+	u := startSecureUp(t)
+	line := u.waitLine("chat --route")
+	if want := " chat --route https://" + u.http + " --tls-ca " + u.files.cert + " --name alice"; !strings.HasSuffix(line, want) {
+		t.Fatalf("it says %q, want %q", line, want)
+	}
+	h := chatHome{"https://" + u.http, t.TempDir()}
+	if code, _, errs := h.runChat(t, "hello\n", "alice", "--tls-ca", u.files.cert); code != exitOK {
+		t.Errorf("chat: exit code %d, %q", code, errs)
+	}
+	for _, path := range []string{u.files.key, u.files.cert + "x", writeFile(t, "junk", "junk")} {
+		if signedItself(path) {
+			t.Errorf("%s is no certificate", path)
+		}
+	}
+}
+
 // TestPythonSpeaksToTheServer has Python's ssl log in, ping and be closed, in pieces of all sizes; see the script.
 func TestPythonSpeaksToTheServer(t *testing.T) {
 	python, err := exec.LookPath("python3")

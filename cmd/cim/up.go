@@ -122,7 +122,11 @@ func (c *upCmd) routeFlag(n *node) string {
 	if c.TLSCert == "" && n.httpAddr.Port == defaultRoutePort && n.httpAddr.IP.IsLoopback() {
 		return ""
 	}
-	return " --route " + c.routeURL(n)
+	flags := " --route " + c.routeURL(n)
+	if signedItself(c.TLSCert) {
+		flags += " --tls-ca " + c.TLSCert
+	}
+	return flags
 }
 
 // routeURL is where others reach the HTTP API.
