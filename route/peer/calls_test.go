@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cim/route"
@@ -211,14 +212,29 @@ func TestLoadComesWithEveryAnswer(t *testing.T) {
 }
 
 func TestLoadIsAskedForWhenItIsOld(t *testing.T) {
-	c := newCluster(t, nil, "a")
-	c.servers["a"].load = route.Load{Sessions: 9, Capacity: 10}
-	if got, err := c.peer("a").Load(t.Context()); err != nil || got.Sessions != 9 {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	if n := c.requests("a"); n != 1 {
-		t.Fatalf("%d requests", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, nil, "a")
+		load := func() int {
+			got, err := c.peer("a").Load(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got.Sessions
+		}
+		c.servers["a"].set(func(s *fakeServer) { s.load.Sessions = 9 })
+		if n := load(); n != 9 {
+			t.Fatalf("%d sessions when asked first", n)
+		}
+		c.servers["a"].set(func(s *fakeServer) { s.load.Sessions = 19 })
+		after(900 * time.Millisecond)
+		if n := load(); n != 9 || c.requests("a") != 1 {
+			t.Fatalf("%d sessions after 0.9 s and %d requests, want the old answer", n, c.requests("a"))
+		}
+		after(200 * time.Millisecond)
+		if n := load(); n != 19 || c.requests("a") != 2 {
+			t.Fatalf("%d sessions after 1.1 s and %d requests, want a new answer", n, c.requests("a"))
+		}
+	})
 }
 
 // TestServerThatCannotSay: the server fails at what it is asked, which is not the fault of the others in the batch.

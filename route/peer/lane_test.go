@@ -320,6 +320,43 @@ func TestLateMessagesAreNotSent(t *testing.T) {
 	})
 }
 
+// TestSlowServerThatAnswers is not down, but what has waited for its turn for over a second is not sent any more.
+func TestSlowServerThatAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, func(cfg *Config) { cfg.Shards = 1 }, "a")
+		gate := make(chan struct{})
+		c.servers["a"].gateCh = gate
+		var calls later
+		calls.push(c.peer("a"), once(1))
+		for range 20 { // more than the second batch holds
+			calls.push(c.peer("a"), route.Push{User: 2, Body: make([]byte, 60<<10)})
+		}
+		calls.push(c.peer("a"), once(3))
+		for range 2 {
+			after(600 * time.Millisecond)
+			gate <- struct{}{}
+			synctest.Wait()
+		}
+		late := 0
+		for _, err := range calls.wait() {
+			if errors.Is(err, ErrUnanswered) {
+				late++
+			}
+		}
+		if seen := len(c.servers["a"].seen()); late == 0 || late+seen != 22 {
+			t.Errorf("%d messages were sent and %d not, of 22", seen, late)
+		}
+		for _, p := range c.servers["a"].seen() {
+			if p.User == 3 {
+				t.Error("the last message was sent after 1.2 s")
+			}
+		}
+		if s := c.Stats(); s.Down != 0 || s.Requests != 2 || s.Queued != 0 {
+			t.Errorf("stats %+v, want two requests and nothing left", s)
+		}
+	})
+}
+
 func TestKeptConnection(t *testing.T) {
 	for name, c := range map[string]struct {
 		call     func(*cluster) error
