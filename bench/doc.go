@@ -7,6 +7,9 @@
 // connections in one epoll loop, without a goroutine, a timer or a buffer per connection. They talk JSON
 // lines over the worker's stdin and stdout, and a worker ends when its stdin does.
 //
+// An attack (Hostile) has other workers: theirs have a goroutine per connection, at low priority, and crypto/tls.
+// Who measures then is the parent, whose honest users ping and write to each other all the time.
+//
 // Coordinated omission: a heartbeat's round trip is counted from the moment at which the PING was due by the
 // schedule, not from its write. A swarm or a server that stalls therefore shows in the percentiles with all
 // heartbeats that the stall held up.

@@ -193,11 +193,14 @@ func (m *mutator) nest(p []byte) []byte {
 	return framed(append(p, inner...))
 }
 
-// breakRecord is a TLS record that is not quite right.
+// breakRecord is a TLS record that is not quite right, or not all there.
 func (m *mutator) breakRecord(record []byte) []byte {
 	b := append([]byte(nil), record...)
 	for range 1 + m.rnd.IntN(8) {
 		b[m.rnd.IntN(len(b))] ^= 1 << m.rnd.IntN(8)
+	}
+	if m.rnd.IntN(2) == 0 {
+		return b
 	}
 	return b[:1+m.rnd.IntN(len(b))]
 }

@@ -106,6 +106,27 @@ func TestMutations(t *testing.T) {
 	}
 }
 
+func TestBrokenRecords(t *testing.T) {
+	m := newMutator(1)
+	m.seed(4, 0)
+	record := []byte("\x16\x03\x01\x00\x05hello")
+	whole, cut := 0, 0
+	for range 200 {
+		b := m.breakRecord(record)
+		switch {
+		case len(b) == 0 || len(b) > len(record):
+			t.Fatalf("%d bytes", len(b))
+		case len(b) == len(record):
+			whole++
+		default:
+			cut++
+		}
+	}
+	if whole == 0 || cut == 0 || string(record[5:]) != "hello" {
+		t.Errorf("%d whole and %d cut records; the first one is %q", whole, cut, record)
+	}
+}
+
 var errIncomplete = errors.New("incomplete")
 
 // reading is what a server finds out about b.
