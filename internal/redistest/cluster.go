@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -71,7 +72,6 @@ func (c *Cluster) form(t testing.TB) {
 		must(t, clients[0].Do(t.Context(), "cluster", "meet", "127.0.0.1", s.Port, s.busPort()))
 	}
 	for i, client := range clients {
-		i, client := i, client
 		Until(t, "the nodes know each other", func(ctx context.Context) error {
 			return knows(ctx, client, len(clients))
 		})
@@ -116,19 +116,19 @@ func serves(ctx context.Context, c *redis.Client, masters int) error {
 		return err
 	}
 	if !strings.Contains(text, "cluster_state:ok") {
-		return fmt.Errorf("its state is not ok")
+		return errors.New("its state is not ok")
 	}
-	all, err := c.ClusterSlots(ctx).Result()
+	shards, err := c.ClusterShards(ctx).Result()
 	if err != nil {
 		return err
 	}
-	for _, part := range all {
-		if len(part.Nodes) != 2 {
-			return fmt.Errorf("slots from %d have %d nodes", part.Start, len(part.Nodes))
+	for _, s := range shards {
+		if len(s.Nodes) != 2 || len(s.Slots) != 1 {
+			return fmt.Errorf("a shard has %d nodes and %d ranges of slots", len(s.Nodes), len(s.Slots))
 		}
 	}
-	if len(all) != masters {
-		return fmt.Errorf("%d parts", len(all))
+	if len(shards) != masters {
+		return fmt.Errorf("%d shards", len(shards))
 	}
 	return nil
 }

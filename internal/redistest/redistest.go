@@ -180,7 +180,7 @@ var errGone = errors.New("redis-server has ended")
 // answers waits until the process says PONG, and false means that it has ended or never did.
 func (s *Server) answers() bool {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr(), Protocol: 2, DisableIdentity: true, MaxRetries: -1, DialerRetries: 1})
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	return until(func(ctx context.Context) error {
 		select {
 		case <-s.exitedCh:

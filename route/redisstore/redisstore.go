@@ -1,0 +1,72 @@
+// Package redisstore keeps accounts, sessions and inboxes in Redis, so that many routes and servers can share them:
+// one Redis, Sentinels or a Redis Cluster. It implements route.Accounts, route.Directory and route.Inbox, and knows
+// nothing of servers, sockets and event loops.
+//
+// All that is of one user lives in one slot (see keys), each operation is one script in that slot and one round
+// trip, and the scripts that a call has for one node go there in one pipeline. What Redis answered is as durable as
+// its appendfsync says, and is on Config.WaitReplicas replicas besides.
+//
+// While Redis Cluster moves a slot to another node, calls for users of that slot may fail with
+// route.ErrStoreUnavailable: their scripts need several keys, which are in two places meanwhile.
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"cim/route"
+)
+
+// Store is a Redis with the keys of one system. Safe for concurrent use.
+type Store struct {
+	// immutable after New
+	cfg   Config
+	keys  keys
+	nodes nodes
+
+	// atomic
+	broken      atomic.Bool // the last call could not be done
+	outOfMemory atomic.Bool // the last message could not be stored for want of memory
+}
+
+var (
+	_ route.Accounts  = (*Store)(nil)
+	_ route.Directory = (*Store)(nil)
+	_ route.Inbox     = (*Store)(nil)
+)
+
+// New connects to Redis and looks at how it is set up: what would lose data is logged as a warning.
+// Errors: ErrBadURL; ErrBadConfig; ErrTooOld; route.ErrStoreUnavailable.
+func New(ctx context.Context, cfg Config) (*Store, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	n, err := connect(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{cfg: cfg, keys: keys{cfg.Prefix}, nodes: n}
+	if err := s.inspect(ctx); err != nil {
+		_ = n.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close ends every connection. Calls then fail with route.ErrStoreUnavailable.
+func (s *Store) Close() error {
+	if err := s.nodes.Close(); err != nil {
+		return fmt.Errorf("redisstore: close: %w", err)
+	}
+	return nil
+}
+
+// Problems says what is wrong with Redis apart from not answering.
+func (s *Store) Problems(ctx context.Context) []route.Problem {
+	if !s.outOfMemory.Load() || ctx.Err() != nil {
+		return nil
+	}
+	return []route.Problem{{Component: "store", Detail: ErrOutOfMemory.Error()}}
+}
