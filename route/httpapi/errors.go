@@ -81,6 +81,7 @@ const (
 	reasonItems         = "too_many_items"
 	reasonRateRegister  = "rate_limited_register"
 	reasonRateBadLogins = "rate_limited_login"
+	reasonRateLogins    = "rate_limited_user_login"
 	reasonRateSends     = "rate_limited_send"
 	reasonRateEveryone  = "rate_limited_everyone"
 )
@@ -88,7 +89,7 @@ const (
 // reasons are all of them.
 var reasons = []string{
 	reasonHost, reasonContentType, reasonBody, reasonHeader, reasonRead, reasonUnreadable, reasonItems,
-	reasonRateRegister, reasonRateBadLogins, reasonRateSends, reasonRateEveryone,
+	reasonRateRegister, reasonRateBadLogins, reasonRateLogins, reasonRateSends, reasonRateEveryone,
 }
 
 // answer is how a code travels over HTTP.

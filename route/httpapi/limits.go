@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	burstMinutes    = 2  // of its rate that an address may use at once
+	burstMinutes    = 2  // of its rate that an address, or a user who logs in, may use at once
 	burstSends      = 2  // seconds of its rate that a user may use at once, as on the client wire
 	burstEveryone   = 5  // the same of messages to everyone
 	sourceBitsV6    = 64 // one subscriber has at least so much of IPv6
@@ -21,6 +21,7 @@ const (
 type limiters struct {
 	registers *limiter[netip.Addr]
 	badLogins *limiter[netip.Addr]
+	logins    *limiter[int64] // by user
 	sends     *limiter[int64] // by user
 	everyone  *limiter[int64] // by user
 }
@@ -32,6 +33,7 @@ func newLimiters(l Limits) *limiters {
 	return &limiters{
 		registers: byAddress(reasonRateRegister, l.Registers),
 		badLogins: byAddress(reasonRateBadLogins, l.BadLogins),
+		logins:    newLimiter[int64](reasonRateLogins, float64(l.Logins)/secondsInMinute, float64(l.Logins*burstMinutes), limiterKeys),
 		sends:     newLimiter[int64](reasonRateSends, float64(l.Sends), float64(l.Sends*burstSends), limiterKeys),
 		everyone:  newLimiter[int64](reasonRateEveryone, float64(l.Everyone), float64(l.Everyone*burstEveryone), limiterKeys),
 	}

@@ -99,6 +99,29 @@ func TestLoginRefusals(t *testing.T) {
 	})
 }
 
+// A user who logs in again and again would take the places of others at the servers.
+func TestLoginsOfAUserAreLimited(t *testing.T) {
+	f := newTokenFixture(t, func(c *Config) { c.Limits.Logins = 3 })
+	bySecret := `{"name":"alice","secret":"` + aliceSecret + `","device":"d"}`
+	for i := range 3 {
+		if a, b := f.as("", http.MethodPost, "/v1/login", bySecret), f.as(f.access(1), http.MethodPost, "/v1/login", `{"device":"d"}`); a.status != 200 || b.status != 200 {
+			t.Fatalf("login %d: %d and %d", i, a.status, b.status)
+		}
+	}
+	got := f.as("", http.MethodPost, "/v1/login", bySecret)
+	if byToken := f.as(f.access(1), http.MethodPost, "/v1/login", `{"device":"d"}`); got.status != 429 || byToken.status != 429 || got.header.Get("Retry-After") != "20" {
+		t.Errorf("one more: %d, by token %d, Retry-After %q", got.status, byToken.status, got.header.Get("Retry-After"))
+	}
+	f.wantRefused(reasonRateLogins, 2)
+	if bob := f.as("", http.MethodPost, "/v1/login", `{"name":"bob","secret":"`+bobSecret+`","device":"d"}`); bob.status != 200 {
+		t.Errorf("another user: %d", bob.status)
+	}
+	f.at = f.at.Add(20 * time.Second)
+	if got := f.as("", http.MethodPost, "/v1/login", bySecret); got.status != 200 {
+		t.Errorf("after the wait: %d", got.status)
+	}
+}
+
 func TestWrongSecretsOfAnAddressAreLimited(t *testing.T) {
 	f := newTokenFixture(t, func(c *Config) { c.Limits.BadLogins = 3 })
 	login := func(secret string) int {

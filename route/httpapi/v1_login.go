@@ -51,6 +51,12 @@ func (a *API) v1Login(c *call, in *v1LoginRequest) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if !a.cfg.AuthCIM {
+		// Each login takes a place at a server, whether its ticket is used or not.
+		if f := a.limits.logins.take(who.ID, 1, a.cfg.Now()); f != nil {
+			return reply{}, f
+		}
+	}
 	s, admission, err := a.cfg.Router.Place(c.ctx, who.ID)
 	if err != nil {
 		return reply{}, err
