@@ -94,7 +94,7 @@ func (c *Client) first(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	for n := 0; ; n++ {
-		cn, err := c.establish(ctx, at)
+		cn, err := c.establish(ctx, at, nil)
 		at = nil // its ticket counts once
 		e, ok := errors.AsType[*StatusError](err)
 		if !ok || e.Comeback != cimpb.Comeback_ELSEWHERE || n == elsewhereTries {

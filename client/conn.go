@@ -29,6 +29,9 @@ type conn struct {
 	drainCh  chan struct{} // closed: write what is left, and end
 	doneCh   chan struct{} // closed: the connection is of no use any more
 	in       inbuf
+	mover    *mover         // looks for the next connection; nil: it is not asked to. Of the reading goroutine, as is in
+	extra    sync.WaitGroup // mover's
+	shown    Cursor         // how far the inbox had been received at LOGIN; set before the second goroutine starts
 	drainOne sync.Once
 
 	mu    sync.Mutex

@@ -172,6 +172,9 @@ type loginAnswer struct {
 	Name            string      `json:"name"`
 	Server          serverPlace `json:"server"`
 	Ticket          string      `json:"ticket"`
+	NotBeforeMs     int64       `json:"not_before_ms"`     // the server takes nobody earlier
 	AccessToken     string      `json:"access_token"`      // empty: the route asks for none
 	AccessExpiresIn int64       `json:"access_expires_in"` // seconds
+
+	notBefore time.Time // when NotBeforeMs have passed
 }

@@ -173,6 +173,7 @@ func (c *Client) logIn(ctx context.Context) (*loginAnswer, error) {
 	if err := c.api.once(ctx, http.MethodPost, "/v1/login", token, body, at); err != nil {
 		return nil, wrapStep("log in at "+c.opts.Route, hopeless(err))
 	}
+	at.notBefore = time.Now().Add(time.Duration(at.NotBeforeMs) * time.Millisecond)
 	if at.AccessToken != "" {
 		c.api.access.set(at.AccessToken, time.Duration(at.AccessExpiresIn)*time.Second)
 	}

@@ -101,23 +101,31 @@ func (in *inbox) gone(c Cursor) *StateChange {
 	return &StateChange{State: StateLogGap, From: before.Seq + 1, To: c.Seq}
 }
 
-// welcomed takes over what WELCOME says of the inbox, and returns the place from which the server goes on, and
+// welcomed takes over what WELCOME says of the inbox to a LOGIN that came when the inbox had been received up to
+// shown; more may have come since, on another connection. It returns the place from which the server goes on, and
 // whether the log was reset. An inbox that is shorter than what was received has lost its tail even if its
 // epoch does not say so: without this check every new message would look like a duplicate.
-func (in *inbox) welcomed(w *cimpb.Welcome) (base Cursor, reset bool) {
+func (in *inbox) welcomed(w *cimpb.Welcome, shown Cursor) (base Cursor, reset bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	base = Cursor{LogEpoch: w.GetInbox().GetLogEpoch(), Seq: w.GetAcked()}
 	in.behind, in.asked = false, time.Time{}
 	switch {
 	case !in.known:
-	case in.received.LogEpoch != base.LogEpoch || w.GetInbox().GetSeq() < in.received.Seq:
+	case in.received.LogEpoch != base.LogEpoch || shown.LogEpoch == base.LogEpoch && w.GetInbox().GetSeq() < shown.Seq:
 		reset = true
 	case base.Seq <= in.received.Seq: // otherwise another device of the user has handled more
 		return base, false
 	}
 	in.restart(base)
 	return base, reset
+}
+
+// place is how far the inbox has been received.
+func (in *inbox) place() Cursor {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.received
 }
 
 // restart makes c the place behind which the next message is expected. The zero Cursor is that of an inbox in

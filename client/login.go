@@ -17,28 +17,52 @@ import (
 const protocolVersion = 1
 
 // establish is one attempt: log in at the route unless at is an answer that was not used yet, connect to the
-// server that it names, wait for WELCOME.
-func (c *Client) establish(ctx context.Context, at *loginAnswer) (*conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.ConnectTimeout, errTooSlow)
-	defer cancel()
+// server that it names, when it takes the client, wait for WELCOME. ready, unless nil, is called before LOGIN is
+// sent and may forbid it.
+func (c *Client) establish(ctx context.Context, at *loginAnswer, ready func() error) (*conn, error) {
 	if at == nil {
 		var err error
-		if at, err = c.logIn(ctx); err != nil {
+		if at, err = c.logInWithin(ctx, c.opts.ConnectTimeout); err != nil {
 			return nil, err
 		}
 	}
+	if !sleep(ctx, c.stopCh, time.Until(at.notBefore)) {
+		return nil, wrapStep("wait for the server to take the client", orClosed(context.Cause(ctx)))
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.ConnectTimeout, errTooSlow)
+	defer cancel()
 	addr := at.Server.addr()
 	nc, err := c.dial(ctx, at.Server)
 	if err != nil {
 		return nil, wrapStep("connect to the server", err)
 	}
 	cn := newConn(nc, c.acks, c.opts.WriteTimeout)
-	if err := c.greet(ctx, cn, at); err != nil {
+	if ready != nil {
+		err = ready()
+	}
+	if err == nil {
+		err = c.greet(ctx, cn, at)
+	}
+	if err != nil {
 		_ = nc.Close()
 		return nil, wrapStep("log in at the server "+addr, ExplainTLS(addr, err)) // a server of TLS 1.3 looks at certificates last
 	}
 	cn.session.Addr = addr
 	return cn, nil
+}
+
+func (c *Client) logInWithin(ctx context.Context, d time.Duration) (*loginAnswer, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d, errTooSlow)
+	defer cancel()
+	return c.logIn(ctx)
+}
+
+// orClosed is ErrClosed where there is no other cause.
+func orClosed(cause error) error {
+	if cause == nil {
+		return ErrClosed
+	}
+	return cause
 }
 
 var errTooSlow = errors.New("no answer within Options.ConnectTimeout")
@@ -51,6 +75,7 @@ func (c *Client) greet(ctx context.Context, cn *conn, at *loginAnswer) error {
 	if err != nil {
 		return err
 	}
+	cn.shown = c.inbox.place()
 	if _, err = cn.nc.Write(login); err == nil {
 		err = cn.awaitWelcome()
 	}

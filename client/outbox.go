@@ -46,8 +46,10 @@ type outbox struct {
 	inFlight int
 	out      sink // nil while there is no connection
 	credit   int
-	maxFrame int   // that the server takes; 0: it did not say
-	closed   error // why nothing is taken any more
+	maxFrame int           // that the server takes; 0: it did not say
+	held     bool          // nothing is written: the connection is about to be replaced
+	idleCh   chan struct{} // closed when nothing is in flight any more; nil: nobody waits for that
+	closed   error         // why nothing is taken any more
 	resent   uint64
 	adds     uint64
 }
@@ -94,7 +96,7 @@ func (o *outbox) enter(p *pending) error {
 // pump writes what the credit allows. A frame that the server would not take is refused here: the server
 // would end the connection, and every one after it.
 func (o *outbox) pump() {
-	for o.out != nil && o.inFlight < o.credit && o.queue.Len() > 0 {
+	for o.out != nil && !o.held && o.inFlight < o.credit && o.queue.Len() > 0 {
 		p := o.queue.Front().Value.(*pending)
 		o.unqueue(p)
 		if o.maxFrame > 0 && len(p.frame) > o.maxFrame {
@@ -124,6 +126,7 @@ func (o *outbox) settle(p *pending, a answer) {
 	if p.inFlight {
 		p.inFlight = false
 		o.inFlight--
+		o.tellIdle()
 	}
 	if !p.abandoned {
 		p.answerCh <- a // has room: one answer for each add
@@ -155,10 +158,51 @@ func (o *outbox) abandon(p *pending) (written bool) {
 	return p.written
 }
 
+// hold writes nothing more until release or a new connection, and closes the channel when all that was written
+// is answered.
+func (o *outbox) hold() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	idleCh := make(chan struct{})
+	o.held, o.idleCh = true, idleCh
+	o.tellIdle()
+	return idleCh
+}
+
+// tellIdle must run with mu held.
+func (o *outbox) tellIdle() {
+	if o.inFlight == 0 && o.idleCh != nil {
+		close(o.idleCh)
+		o.idleCh = nil
+	}
+}
+
+// release ends hold, for the old connection.
+func (o *outbox) release() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.held, o.idleCh = false, nil
+	o.pump()
+}
+
+// moved goes over to a new connection with what the old one left unanswered. At no moment is there none.
+func (o *outbox) moved(out sink, w *cimpb.Welcome) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.putBack(true)
+	o.begin(out, w)
+}
+
 // connected writes everything that is unanswered, in its order, to a new connection.
 func (o *outbox) connected(out sink, w *cimpb.Welcome) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.begin(out, w)
+}
+
+// begin must run with mu held.
+func (o *outbox) begin(out sink, w *cimpb.Welcome) {
+	o.held, o.idleCh = false, nil
 	o.out, o.maxFrame = out, int(w.GetMaxFrameBytes())
 	o.credit = defaultCredit
 	if n := int(w.GetSendCredit()); n > 0 {
@@ -167,15 +211,21 @@ func (o *outbox) connected(out sink, w *cimpb.Welcome) {
 	o.pump()
 }
 
-// disconnected puts what was in flight back in front, in the order in which it was added. QoS 0 is
-// answered: nobody knows whether it arrived, and it must not arrive twice.
+// disconnected ends the writing until there is a new connection.
 func (o *outbox) disconnected() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.out = nil
+	o.out, o.held, o.idleCh = nil, false, nil
+	o.putBack(false)
+}
+
+// putBack puts what was in flight back in front, in the order in which it was added. QoS 0 is
+// answered: nobody knows whether it arrived, and it must not arrive twice. Where the client moves, one that was
+// not written yet waits like the others. putBack must run with mu held.
+func (o *outbox) putBack(moving bool) {
 	for _, p := range slices.Backward(o.sorted()) {
 		switch {
-		case p.qos == cimpb.QoS_AT_MOST_ONCE:
+		case p.qos == cimpb.QoS_AT_MOST_ONCE && (p.inFlight || !moving):
 			o.settle(p, answer{err: ErrDisconnected})
 		case p.abandoned:
 			o.settle(p, answer{})

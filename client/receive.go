@@ -40,7 +40,9 @@ func (c *Client) dispatch(cn *conn, v *frame.View, payload []byte) error {
 		if v.Seq == cn.session.Epoch { // a KICK of an earlier session of ours may come late
 			return endingStatus(v)
 		}
-	case cimpb.Command_ERROR, cimpb.Command_MOVE:
+	case cimpb.Command_MOVE:
+		c.startMove(cn, endingStatus(v))
+	case cimpb.Command_ERROR:
 		return endingStatus(v)
 	}
 	return nil

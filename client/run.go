@@ -14,7 +14,11 @@ func (c *Client) run(cn *conn) {
 	var why error
 	for n := 0; cn != nil; {
 		since := time.Now()
-		why = c.serve(cn)
+		var next *conn
+		if next, why = c.serve(cn); next != nil {
+			cn = next
+			continue
+		}
 		if time.Since(since) >= stableAfter {
 			n = 0
 		}
@@ -23,27 +27,46 @@ func (c *Client) run(cn *conn) {
 	c.finish(why)
 }
 
-// serve keeps an attached connection until it ends, and returns why.
-func (c *Client) serve(cn *conn) error {
+// serve keeps an attached connection until it ends, and returns why, or the connection that has taken its place.
+func (c *Client) serve(cn *conn) (next *conn, why error) {
 	var out sync.WaitGroup
 	out.Go(cn.monitorOut)
 	c.opts.Logger.Info("connected", "user", c.me.ID, "server", cn.session.Addr, "epoch", cn.session.Epoch)
 	c.tell(StateChange{State: StateConnected, Session: cn.session})
 	err := c.read(cn)
-	c.setCurrent(nil)
-	c.outbox.disconnected()
+	if cn.mover != nil {
+		next, err = c.endMove(cn, err)
+	}
+	if next == nil {
+		c.setCurrent(nil)
+		c.outbox.disconnected()
+	}
 	_, told := errors.AsType[*StatusError](err)
-	if told {
+	if told && next == nil {
 		cn.drain() // the server may still read: what was handled can be acknowledged
 	} else {
 		cn.end(err)
 	}
 	out.Wait()
 	cn.end(err)
-	if told {
-		return err
+	if told || next != nil {
+		return next, err
 	}
-	return cn.why()
+	return nil, cn.why()
+}
+
+// endMove ends the move that an ended connection had begun, and goes over to the new connection if there is one.
+func (c *Client) endMove(cn *conn, why error) (*conn, error) {
+	next, err := cn.mover.end(why)
+	cn.extra.Wait()
+	if next == nil {
+		return nil, err
+	}
+	c.adopt(next)
+	c.connects.Add(1)
+	c.setCurrent(next)
+	c.outbox.moved(next, next.welcome)
+	return next, nil
 }
 
 // attach makes cn the connection of the moment, on which sends go out.
@@ -59,7 +82,7 @@ func (c *Client) adopt(cn *conn) {
 	if cn.welcome.GetInbox() == nil {
 		return
 	}
-	base, reset := c.inbox.welcomed(cn.welcome)
+	base, reset := c.inbox.welcomed(cn.welcome, cn.shown)
 	if reset {
 		c.queue.putNote(StateChange{State: StateLogReset}, base)
 		return
@@ -77,7 +100,7 @@ func (c *Client) again(n int, why error) (*conn, int, error) {
 		if !sleep(c.runCtx, c.stopCh, wait) {
 			break
 		}
-		cn, err := c.establish(c.runCtx, nil)
+		cn, err := c.establish(c.runCtx, nil, nil)
 		if err == nil {
 			c.attach(cn)
 			return cn, n + 1, nil

@@ -42,8 +42,8 @@ func TestReconnectWaits(t *testing.T) {
 		{"later, with a time", &cimpb.Frame{Cmd: cimpb.Command_ERROR, Status: cimpb.CodeStopping.Status(60_000)}, minute, 3 * minute / 2},
 		{"later, without a time", &cimpb.Frame{Cmd: cimpb.Command_ERROR, Status: cimpb.CodeSlowReader.Status(0)}, 0, 500 * time.Millisecond},
 		{"elsewhere", &cimpb.Frame{Cmd: cimpb.Command_ERROR, Status: cimpb.CodeSessionLost.Status(0)}, 0, elsewhereWithin},
-		{"moved", &cimpb.Frame{Cmd: cimpb.Command_MOVE}, 0, elsewhereWithin},
-		{"moved, with a time", &cimpb.Frame{Cmd: cimpb.Command_MOVE, Status: cimpb.CodeMoved.Status(2000)}, 2 * time.Second, 3 * time.Second},
+		{"moved", &cimpb.Frame{Cmd: cimpb.Command_ERROR, Status: cimpb.CodeMoved.Status(0)}, 0, elsewhereWithin},
+		{"moved, with a time", &cimpb.Frame{Cmd: cimpb.Command_ERROR, Status: cimpb.CodeMoved.Status(2000)}, 2 * time.Second, 3 * time.Second},
 		{"kicked, but not for good", &cimpb.Frame{Cmd: cimpb.Command_KICK, Seq: 7, Status: cimpb.CodeSessionLost.Status(0)}, 0, elsewhereWithin},
 		{"code alone", &cimpb.Frame{Cmd: cimpb.Command_ERROR, Status: &cimpb.Status{Code: 200}}, 0, elsewhereWithin},
 	} {

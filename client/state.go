@@ -9,7 +9,8 @@ import (
 type State uint8
 
 const (
-	// StateConnected says that the server has welcomed this session. It is told for the first one too.
+	// StateConnected says that the server has welcomed this session. It is told for the first one too, and
+	// without a StateDisconnected before when the client was asked to move and has done so.
 	StateConnected State = iota + 1
 	// StateDisconnected says that the connection ended with Err; the next attempt comes in RetryIn.
 	StateDisconnected
