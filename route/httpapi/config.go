@@ -53,7 +53,7 @@ type Limits struct {
 	Registers int // accounts; 30
 	BadLogins int // logins with a wrong secret; 30
 	// Of one user, a minute, at one route; twice as many at once.
-	Logins int // 30: each takes a place at a server
+	Logins int // 60: each takes a place at a server
 	// Of one user, a second, at one route; as many as the client wire takes of a session. Applications are exempt.
 	Sends    int // messages, each receiver counted; 500, and twice as many at once
 	Everyone int // messages to everyone; 20, and 100 at once
@@ -98,7 +98,7 @@ func (l *Limits) complete() error {
 		name  string
 		value *int
 		usual int
-	}{{"Body", &l.Body, 1 << 20}, {"Items", &l.Items, 1000}, {"Conns", &l.Conns, 1024}, {"Registers", &l.Registers, 30}, {"BadLogins", &l.BadLogins, 30}, {"Logins", &l.Logins, 30}, {"Sends", &l.Sends, 500}, {"Everyone", &l.Everyone, 20}} {
+	}{{"Body", &l.Body, 1 << 20}, {"Items", &l.Items, 1000}, {"Conns", &l.Conns, 1024}, {"Registers", &l.Registers, 30}, {"BadLogins", &l.BadLogins, 30}, {"Logins", &l.Logins, 60}, {"Sends", &l.Sends, 500}, {"Everyone", &l.Everyone, 20}} {
 		if err := usually(n.name, n.value, n.usual); err != nil {
 			return err
 		}
