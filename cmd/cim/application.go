@@ -66,12 +66,7 @@ func readKeyFile(path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("--key-file: %w", err)
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	raw, err := readSmallFile(path)
 	if err != nil {
 		return "", fmt.Errorf("--key-file: %w", err)
 	}
@@ -80,6 +75,16 @@ func readKeyFile(path string) (string, error) {
 		return "", fmt.Errorf("--key-file %s holds no application key", path)
 	}
 	return key, nil
+}
+
+// readSmallFile reads a file with a key or a secret.
+func readSmallFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxKeyFile))
 }
 
 // application calls /v1 of a route as a back end does.

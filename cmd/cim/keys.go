@@ -31,6 +31,7 @@ const keysReload = 10 * time.Second
 // keysCmd is about the keys in a data folder.
 type keysCmd struct {
 	Rotate keysRotateCmd `cmd:"" help:"Sign with a new key; cim up takes it while it runs."`
+	Secret keysSecretCmd `cmd:"" help:"Make the secret of a cluster, for --secret-file of its servers and routes."`
 }
 
 // keysRotateCmd makes a new signing key.

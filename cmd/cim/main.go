@@ -27,6 +27,8 @@ type cli struct {
 	Config string `help:"YAML file with a section per command, such as \"up: {listen: '127.0.0.1:11211'}\"; flags and environment win over it." placeholder:"FILE" type:"path" env:"CIM_CONFIG"`
 
 	Up      upCmd      `cmd:"" help:"Run everything in one process: IM server, route and embedded store."`
+	Server  serverCmd  `cmd:"" help:"Run one IM server of a cluster."`
+	Route   routeCmd   `cmd:"" help:"Run one route of a cluster: its HTTP API."`
 	Chat    chatCmd    `cmd:"" help:"Chat in the terminal, or by lines on stdin and stdout."`
 	Push    pushCmd    `cmd:"" help:"Send a message from a script or a back end."`
 	Account accountCmd `cmd:"" help:"Make accounts, replace their secrets, disable them."`
@@ -44,6 +46,7 @@ type streams struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)

@@ -14,11 +14,13 @@ import (
 	"cim/netcore"
 )
 
-// newMetrics shows the server, the process and the Go runtime.
+// newMetrics shows the server, if there is one, the process and the Go runtime.
 func newMetrics(server *netcore.Server) *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), serverCollector{server})
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if server != nil {
+		r.MustRegister(serverCollector{server})
+	}
 	return r
 }
 

@@ -25,6 +25,7 @@ import (
 	"cim/route/auth"
 	"cim/route/embedded"
 	"cim/route/httpapi"
+	"cim/route/peer"
 )
 
 // nodeConfig is a node's part of the flags.
@@ -43,11 +44,18 @@ type nodeConfig struct {
 	inboxBytes                             int64    // of their bodies; 0: the store's own limit
 
 	// Of a process of a cluster.
-	httpFlag            string // by which http was set
+	cluster             *clusterFlags // nil: everything in one process
+	httpFlag            string        // by which http was set
 	advertisePush, zone string
 	balance, keyFile    string // of a route
 	drain               time.Duration
 }
+
+// isRoute: it signs tokens and has no clients.
+func (c nodeConfig) isRoute() bool { return c.cluster != nil && c.listen == "" }
+
+// isServer: routes are elsewhere.
+func (c nodeConfig) isServer() bool { return c.cluster != nil && c.listen != "" }
 
 // stores are what a node keeps its state in.
 type stores interface {
@@ -64,7 +72,11 @@ type node struct {
 	instance string
 	registry route.Registry
 	router   *route.Router
-	keys     *nodeKeys // nil with --auth cim
+	peers    *peer.Client  // the other servers; nil without a cluster
+	ingress  *peer.Ingress // of a server of a cluster
+	secrets  *peer.Secrets // of the cluster
+	keys     *nodeKeys     // nil with --auth cim
+	drain    time.Duration // that a stop takes to move clients
 	refused  *prometheus.CounterVec
 	server   *netcore.Server
 	api      *httpapi.API
@@ -91,7 +103,7 @@ func startNode(cfg nodeConfig) (*node, error) {
 }
 
 func startWith(cfg nodeConfig, start func(*node, nodeConfig) error) (*node, error) {
-	n := &node{log: cfg.log, instance: newInstance(), refused: newLoginsRefused(), failedCh: make(chan error, 4)}
+	n := &node{log: cfg.log, instance: newInstance(), drain: cfg.drain, refused: newLoginsRefused(), failedCh: make(chan error, 4)}
 	if err := start(n, cfg); err != nil {
 		return nil, errors.Join(err, n.Close(context.Background()))
 	}
@@ -116,7 +128,7 @@ func (n *node) startUp(cfg nodeConfig) error {
 	if n.router, err = route.New(n.routerConfig(cfg, local)); err != nil {
 		return err
 	}
-	if err := n.startServer(cfg, local); err != nil {
+	if err := n.startServer(cfg, func(s *netcore.Server) { local.server = s }); err != nil {
 		return err
 	}
 	if err := n.startDoors(cfg); err != nil {
@@ -134,6 +146,9 @@ func (n *node) startDoors(cfg nodeConfig) error {
 	if err := n.startHTTP(cfg, metrics); err != nil {
 		return err
 	}
+	if n.peers != nil {
+		metrics.MustRegister(clusterCollector{n})
+	}
 	return n.startSide(cfg.metrics, metrics)
 }
 
@@ -144,7 +159,10 @@ func (n *node) startMonitors(cfg nodeConfig) context.Context {
 	if n.server != nil {
 		n.wg.Go(func() { n.monitorMemory(ctx) })
 	}
-	if n.keys != nil {
+	switch {
+	case cfg.cluster != nil:
+		n.wg.Go(func() { n.monitorSecret(ctx, cfg) })
+	case n.keys != nil:
 		n.wg.Go(func() { n.keys.monitorKeys(ctx, cfg.log) })
 	}
 	if cfg.certs != nil {
@@ -194,8 +212,8 @@ func newInstance() string {
 	return hex.EncodeToString(b[:])
 }
 
-// startServer opens the client port; local is how the Router finds the server.
-func (n *node) startServer(cfg nodeConfig, local *localPeers) (err error) {
+// startServer opens the client port. adopt is told of the server before its first client.
+func (n *node) startServer(cfg nodeConfig, adopt func(*netcore.Server)) (err error) {
 	maxConns := cfg.maxConns
 	ceiling, err := netcore.DefaultMaxConns(cfg.httpConns)
 	if err != nil {
@@ -215,10 +233,10 @@ func (n *node) startServer(cfg nodeConfig, local *localPeers) (err error) {
 	if err != nil {
 		return err
 	}
+	adopt(n.server)
 	if err = n.server.Start(); err != nil {
 		n.server = nil
 	}
-	local.server = n.server
 	if errors.Is(err, netcore.ErrAddressInUse) {
 		return &addressInUseError{cfg.listen, "--listen"}
 	}
@@ -226,10 +244,15 @@ func (n *node) startServer(cfg nodeConfig, local *localPeers) (err error) {
 }
 
 func (n *node) startHTTP(cfg nodeConfig, metrics *prometheus.Registry) error {
+	cluster, err := n.clusterHandler(cfg)
+	if err != nil {
+		return err
+	}
 	api, err := httpapi.New(httpapi.Config{
 		Router: n.router, AuthCIM: cfg.auth == authCIM, Auth: n.authenticator(), ApplicationsRegister: cfg.register == registerApplications,
-		Hosts: hostsOf(cfg), Metrics: metrics, Registerer: metrics, Logger: cfg.log,
-		Limits: httpapi.Limits{Conns: cfg.httpConns}, ProxyFrom: cfg.proxyFrom,
+		Hosts: hostsOf(cfg), ProxyFrom: cfg.proxyFrom, ServerOnly: cfg.isServer(), Cluster: cluster,
+		Metrics: metrics, Registerer: metrics, Logger: cfg.log,
+		Limits: httpapi.Limits{Conns: cfg.httpConns},
 	})
 	if err != nil {
 		return err
@@ -239,7 +262,7 @@ func (n *node) startHTTP(cfg nodeConfig, metrics *prometheus.Registry) error {
 		return err
 	}
 	n.api, n.httpAddr = api, ln.Addr().(*net.TCPAddr)
-	if cfg.certs != nil {
+	if cfg.certs != nil && !cfg.isServer() { // the cluster's own network has no TLS; its requests are signed
 		ln = &tlsListener{ln, cfg.certs.config()}
 	}
 	n.wg.Go(func() { n.fail("HTTP", api.Serve(ln)) })
@@ -303,6 +326,19 @@ func (n *node) serve(ctx context.Context, out io.Writer, within time.Duration) (
 	return err
 }
 
+// moveClients sends the clients of a server of a cluster to others, over the time that was set for it. Who has not gone by
+// then is told so by the stop.
+func (n *node) moveClients(ctx context.Context) {
+	if n.server == nil || n.drain <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.drain+drainGrace)
+	defer cancel()
+	if err := n.server.Drain(ctx, n.drain); err != nil {
+		n.log.Warn("not all clients have moved", "left", n.server.Sessions(), "err", err)
+	}
+}
+
 // Close stops in the opposite order: no new clients, no new requests, sessions told, store last. It may
 // be called on a node that only half started.
 func (n *node) Close(ctx context.Context) error {
@@ -312,6 +348,7 @@ func (n *node) Close(ctx context.Context) error {
 	}
 	if n.leave != nil {
 		n.leave()
+		n.moveClients(ctx)
 	}
 	if n.api != nil {
 		errs = append(errs, n.api.Shutdown(ctx))

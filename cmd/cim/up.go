@@ -20,6 +20,9 @@ import (
 // drainTime bounds a graceful stop; what is acknowledged is on disk by then anyway.
 const drainTime = 10 * time.Second
 
+// drainGrace is how long a client may take to have its new connection before the old one ends.
+const drainGrace = 5 * time.Second
+
 // upCmd runs server, route and store in one process.
 type upCmd struct {
 	Listen     string `help:"Where clients connect: host:port." default:"127.0.0.1:11211"`

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+)
+
+// clusterFlags are those of every process of a cluster.
+type clusterFlags struct {
+	ZK         []string `name:"zk" help:"ZooKeeper servers, which know the cluster's servers." placeholder:"HOST:PORT,..." required:""`
+	Redis      string   `help:"Where accounts, sessions and inboxes are kept: redis://, rediss://, redis+sentinel:// or redis+cluster:// (docs/operations.md)." placeholder:"URL" required:""`
+	RedisWait  int      `name:"redis-wait" help:"Replicas that have to have a message before its sender is told that it is stored." default:"0"`
+	SecretFile string   `name:"secret-file" help:"File with the secret of the cluster, the same for all its processes; \"cim keys secret\" makes one. Read again on SIGHUP." placeholder:"FILE" required:"" type:"path"`
+}
+
+// check is part of the command's Validate.
+func (f *clusterFlags) check() error {
+	for _, addr := range f.ZK {
+		if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+			return fmt.Errorf("--zk %q is not host:port", addr)
+		}
+	}
+	u, err := url.Parse(f.Redis)
+	if err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "redis") {
+		return errors.New("--redis has to be a URL, such as redis://127.0.0.1:6379/0")
+	}
+	if f.RedisWait < 0 {
+		return errors.New("--redis-wait must not be negative")
+	}
+	return nil
+}
+
+// keyFile is where the application key is, unless a flag says otherwise.
+func (f *clusterFlags) keyFile(named string) string {
+	if named != "" {
+		return named
+	}
+	return filepath.Join(filepath.Dir(f.SecretFile), "application.key")
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"cim/client"
+	"cim/internal/redistest"
+	"cim/internal/zktest"
+)
+
+// testCluster is servers and routes as processes of their own, on a Redis and a ZooKeeper of their own.
+type testCluster struct {
+	t       *testing.T
+	redis   *redistest.Server
+	zk      string // address
+	folder  string
+	auth    string
+	servers []*clusterProcess
+	routes  []*clusterProcess
+
+	mu      sync.Mutex
+	secrets map[string]string // by user
+}
+
+// clusterProcess is one server or route.
+type clusterProcess struct {
+	*process
+	cluster  *testCluster
+	args     []string
+	name     string
+	im       string // where clients connect; of a server
+	http     string
+	side     string // of metrics
+	instance string // of a server
+}
+
+type clusterOption func(*testCluster)
+
+// withCIM has the cluster ask nobody who they are.
+func withCIM(c *testCluster) { c.auth = authCIM }
+
+// startCluster starts everything, and returns when each route knows each server.
+func startCluster(t *testing.T, servers, routes int, options ...clusterOption) *testCluster {
+	t.Helper()
+	c := &testCluster{t: t, folder: t.TempDir(), auth: "token", secrets: make(map[string]string)}
+	for _, o := range options {
+		o(c)
+	}
+	if c.redis == nil {
+		c.redis = redistest.Start(t)
+	}
+	if c.zk == "" {
+		c.zk = zktest.Start(t).Addr()
+	}
+	if code := run(t.Context(), []string{"keys", "secret", "--file", c.secretFile()}, streams{out: new(lockedBuffer), err: os.Stderr}); code != exitOK {
+		t.Fatalf("cim keys secret: exit code %d", code)
+	}
+	for i := range servers {
+		c.servers = append(c.servers, c.newServer(fmt.Sprint("server", i+1)))
+	}
+	for i := range routes {
+		c.routes = append(c.routes, c.newRoute(fmt.Sprint("route", i+1)))
+	}
+	c.awaitServers(servers)
+	return c
+}
+
+func (c *testCluster) secretFile() string { return filepath.Join(c.folder, "cluster.secret") }
+
+func (c *testCluster) shared() []string {
+	return []string{"--zk", c.zk, "--redis", "redis://" + c.redis.Addr() + "/0", "--secret-file", c.secretFile(), "--auth", c.auth, "--log-level", "debug"}
+}
+
+func (c *testCluster) newServer(name string, more ...string) *clusterProcess {
+	c.t.Helper()
+	p := &clusterProcess{cluster: c, name: name, im: freeAddr(c.t), http: freeAddr(c.t), side: freeAddr(c.t)}
+	p.args = append([]string{"server", "--listen", p.im, "--push", p.http, "--drain", "1s", "--metrics", p.side}, append(c.shared(), more...)...)
+	p.restart(c.t)
+	return p
+}
+
+func (c *testCluster) newRoute(name string) *clusterProcess {
+	c.t.Helper()
+	p := &clusterProcess{cluster: c, name: name, http: freeAddr(c.t), side: freeAddr(c.t)}
+	p.args = append([]string{"route", "--http", p.http, "--register", "anyone", "--balance", "round-robin", "--metrics", p.side}, c.shared()...)
+	p.restart(c.t)
+	return p
+}
+
+// restart starts the process, again on the same addresses.
+func (p *clusterProcess) restart(t *testing.T) {
+	t.Helper()
+	p.process = startProcess(t, p.args...)
+	line := p.waitLine("is up")
+	_, p.instance, _ = strings.Cut(line, "instance ")
+}
+
+func (p *clusterProcess) url() string { return "http://" + p.http }
+
+// signal sends one, such as SIGSTOP.
+func (p *clusterProcess) signal(sig syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// awaitServers waits until every process lists so many servers.
+func (c *testCluster) awaitServers(n int) {
+	c.t.Helper()
+	for _, p := range slices.Concat(c.servers, c.routes) {
+		if p.ended() {
+			continue
+		}
+		eventually(c.t, fmt.Sprintf("%s lists %d servers", p.name, n), func() bool { return p.metric("cim_servers_listed") == float64(n) })
+	}
+}
+
+// ended reports whether the process was killed or stopped by the test.
+func (p *clusterProcess) ended() bool { return p.waited }
+
+// metric is one value without labels; -1 when the process does not tell.
+func (p *clusterProcess) metric(name string) float64 {
+	p.t.Helper()
+	for line := range strings.Lines(p.get("http://" + p.side + "/metrics")) {
+		if text, ok := strings.CutPrefix(line, name+" "); ok {
+			v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return v
+		}
+	}
+	return -1
+}
+
+// get is the body of an answer; empty when there was none.
+func (p *clusterProcess) get(url string) string {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return string(body)
+}
+
+// eventually asks again and again, for what no event tells of.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(2 * patience)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("it never came about that %s", what)
+		}
+	}
+}
+
+// route is where the first route is.
+func (c *testCluster) route() string { return c.routes[0].url() }
+
+// connectTo connects a client to a given server: logins go round, so a few tries do.
+func (c *testCluster) connectTo(server *clusterProcess, name string, h client.Handler) *client.Client {
+	c.t.Helper()
+	for range 4 * len(c.servers) {
+		dialed := ""
+		cl, err := client.Connect(c.t.Context(), client.Options{
+			Route: c.route(), Name: name, Device: name + "-device", Handler: h,
+			Secrets: c, Backoff: client.Backoff{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond},
+			Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				dialed = addr
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			},
+		})
+		if err != nil {
+			c.t.Fatalf("connect %s: %v\n%s", name, err, server.stderr.String())
+		}
+		if dialed == server.im {
+			c.t.Cleanup(func() { closeClient(c.t, cl, name) })
+			return cl
+		}
+		closeClient(c.t, cl, name)
+	}
+	c.t.Fatalf("%s was never sent to %s", name, server.name)
+	return nil
+}
+
+func closeClient(t *testing.T, c *client.Client, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.Close(ctx); err != nil {
+		t.Errorf("close %s: %v", name, err)
+	}
+}
+
+// Load implements client.SecretStore: the users of a test cluster keep their secrets together.
+func (c *testCluster) Load(_, user string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.secrets[user], nil
+}
+
+// Save implements client.SecretStore.
+func (c *testCluster) Save(_, user, secret string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.secrets[user] = secret
+	return nil
+}

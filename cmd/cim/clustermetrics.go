@@ -1,0 +1,48 @@
+package main
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// clusterCollector reads what a process of a cluster knows of the others when it is asked.
+type clusterCollector struct{ n *node }
+
+var (
+	descListed       = describe("servers_listed", "IM servers in the list that this process goes by.")
+	descPeersDown    = describe("peer_servers_down", "Servers that are not asked because they have failed.")
+	descPeerQueued   = describe("peer_queued_bytes", "Bytes that wait for other servers or are on their way there.")
+	descPeerRequests = describe("peer_requests_total", "Requests to other servers.")
+	descPeerFailed   = describe("peer_failed_total", "Requests to other servers that were not answered as they should have been.")
+	descPeerPushes   = describe("peer_pushes_total", "Messages to one receiver that went to another server.")
+	descPeerEveryone = describe("peer_broadcasts_total", "Messages to everyone, once per server.")
+	descPeerFull     = describe("peer_overloaded_total", "Messages and questions refused because too much waited.")
+	descPeerBytes    = describe("peer_sent_bytes_total", "Bytes of requests to other servers.")
+	descTaken        = describe("cluster_requests_total", "Requests of other processes of the cluster.")
+	descTakenRefused = describe("cluster_refused_total", "Requests to the cluster's port that were refused.", "reason")
+)
+
+// Describe implements prometheus.Collector.
+func (c clusterCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements prometheus.Collector.
+func (c clusterCollector) Collect(ch chan<- prometheus.Metric) {
+	value := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, kind, v, labels...)
+	}
+	s := c.n.peers.Stats()
+	value(descListed, prometheus.GaugeValue, float64(len(c.n.registry.Servers())))
+	value(descPeersDown, prometheus.GaugeValue, float64(s.Down))
+	value(descPeerQueued, prometheus.GaugeValue, float64(s.Queued))
+	value(descPeerRequests, prometheus.CounterValue, float64(s.Requests))
+	value(descPeerFailed, prometheus.CounterValue, float64(s.Failed))
+	value(descPeerPushes, prometheus.CounterValue, float64(s.Pushes))
+	value(descPeerEveryone, prometheus.CounterValue, float64(s.Broadcasts))
+	value(descPeerFull, prometheus.CounterValue, float64(s.Overloaded))
+	value(descPeerBytes, prometheus.CounterValue, float64(s.Bytes))
+	if c.n.ingress == nil {
+		return
+	}
+	in := c.n.ingress.Stats()
+	value(descTaken, prometheus.CounterValue, float64(in.Requests))
+	for reason, n := range in.Refused {
+		value(descTakenRefused, prometheus.CounterValue, float64(n), reason)
+	}
+}
