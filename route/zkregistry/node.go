@@ -16,6 +16,8 @@ type nodeData struct {
 	Version  string `json:"version,omitempty"`
 	Zone     string `json:"zone,omitempty"`
 	Capacity int    `json:"capacity,omitempty"`
+	TLS      bool   `json:"tls,omitempty"`
+	PeerHost string `json:"peer_host,omitempty"`
 }
 
 // nodeName is ip:im-port:http-port, as CIM's servers call themselves. An IPv6 address stands in brackets, as in a
@@ -47,12 +49,13 @@ func parseNode(name string, data []byte) (route.Server, bool) {
 	var d nodeData
 	if json.Unmarshal(data, &d) == nil && d.Instance != "" {
 		s.Instance, s.Version, s.Zone, s.Capacity = d.Instance, d.Version, d.Zone, max(d.Capacity, 0)
+		s.TLS, s.PeerHost = d.TLS, d.PeerHost
 	}
-	return s, validHost(s.Host) && validPort(s.Port) && validPort(s.HTTPPort)
+	return s, validHost(s.Host) && (s.PeerHost == "" || validHost(s.PeerHost)) && validPort(s.Port) && validPort(s.HTTPPort)
 }
 
 func encodeNode(s route.Server) ([]byte, error) {
-	return json.Marshal(nodeData{s.Instance, s.Version, s.Zone, s.Capacity})
+	return json.Marshal(nodeData{s.Instance, s.Version, s.Zone, s.Capacity, s.TLS, s.PeerHost})
 }
 
 // cutLast cuts at the last colon: an IPv6 address has some of its own.

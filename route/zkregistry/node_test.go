@@ -49,14 +49,14 @@ func TestParseNode(t *testing.T) {
 	const cim = "127.0.0.1:11211:8081"
 	at := route.Server{Instance: cim, Host: "127.0.0.1", Port: 11211, HTTPPort: 8081}
 	full := at
-	full.Instance, full.Version, full.Zone, full.Capacity = "i", "v1", "z", 7
+	full.Instance, full.Version, full.Zone, full.Capacity, full.TLS, full.PeerHost = "i", "v1", "z", 7, true, "10.0.0.7"
 	bare := at
 	bare.Instance = "i"
 	for name, tc := range map[string]struct {
 		node, data string
 		want       route.Server // zero: not a server
 	}{
-		"ours":                  {cim, `{"instance":"i","version":"v1","zone":"z","capacity":7}`, full},
+		"ours":                  {cim, `{"instance":"i","version":"v1","zone":"z","capacity":7,"tls":true,"peer_host":"10.0.0.7"}`, full},
 		"of a later version":    {cim, `{"instance":"i","more":[1]}`, bare},
 		"negative capacity":     {cim, `{"instance":"i","capacity":-7}`, bare},
 		"CIM's":                 {cim, "", at},
