@@ -19,6 +19,9 @@ type clusterFlags struct {
 
 // check is part of the command's Validate.
 func (f *clusterFlags) check() error {
+	if f.Redis == "" || len(f.ZK) == 0 || f.SecretFile == "" {
+		return nil // that they are missing is said elsewhere
+	}
 	for _, addr := range f.ZK {
 		if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
 			return fmt.Errorf("--zk %q is not host:port", addr)

@@ -10,6 +10,16 @@ import (
 // duplicateKick is a value of --duplicate.
 const duplicateKick = "kick"
 
+// firstOf is the first thing that is wrong: one sentence at a time.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // imFlags are those of every command that holds client connections.
 type imFlags struct {
 	Advertise   string        `help:"Host that clients are told to connect to, and a name by which the HTTP API may be called; required when --listen is a wildcard." placeholder:"HOST"`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,6 +22,9 @@ import (
 	"cim/route/token"
 	"cim/route/zkregistry"
 )
+
+// startPatience is how long a start waits for what it stands on, before it says what is missing.
+const startPatience = 10 * time.Second
 
 // startServerNode joins a cluster as an IM server: the store first, the list of servers last.
 func startServerNode(ctx context.Context, cfg nodeConfig) (*node, error) {
@@ -112,6 +116,9 @@ func (n *node) openStore(ctx context.Context, cfg nodeConfig) error {
 	store, err := redisstore.New(ctx, redisstore.Config{
 		URL: cfg.cluster.Redis, WaitReplicas: cfg.cluster.RedisWait, Logger: cfg.log, OnRecover: n.sweep,
 	})
+	if errors.Is(err, route.ErrStoreUnavailable) {
+		return fmt.Errorf("Redis does not answer: start it, or say where it is with --redis (%w)", err)
+	}
 	if err != nil {
 		return fmt.Errorf("--redis: %w", err)
 	}
@@ -120,9 +127,14 @@ func (n *node) openStore(ctx context.Context, cfg nodeConfig) error {
 }
 
 func (n *node) openRegistry(ctx context.Context, cfg nodeConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
 	registry, err := zkregistry.Open(ctx, zkregistry.Config{
 		Servers: cfg.cluster.ZK, Probe: n.probe, OnExpired: n.sweep, Logger: cfg.log,
 	})
+	if errors.Is(err, zkregistry.ErrUnavailable) {
+		return fmt.Errorf("ZooKeeper does not answer at %s: start it, or say where it is with --zk", strings.Join(cfg.cluster.ZK, ","))
+	}
 	if err != nil {
 		return fmt.Errorf("--zk: %w", err)
 	}
@@ -131,14 +143,15 @@ func (n *node) openRegistry(ctx context.Context, cfg nodeConfig) error {
 	return nil
 }
 
-// probe asks a server that ZooKeeper does not list any more whether it still serves.
+// probe asks a server that ZooKeeper does not list any more whether it still serves. One that drains has left on
+// purpose.
 func (n *node) probe(ctx context.Context, s route.Server) bool {
 	p, ok := n.peers.Peer(s)
 	if !ok {
 		return false
 	}
-	_, err := p.Load(ctx)
-	return err == nil
+	load, err := p.Load(ctx)
+	return err == nil && !load.Draining
 }
 
 // sweep has every session looked at soon, after a time in which others could not know of them. It does not block.

@@ -36,7 +36,7 @@ func (c *routeCmd) Validate() error {
 	if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
 		return fmt.Errorf("--http %q is not host:port", c.HTTP)
 	}
-	return errors.Join(c.tls().check(), c.clusterFlags.check(), c.processFlags.check())
+	return firstOf(c.tls().check(), c.clusterFlags.check(), c.processFlags.check())
 }
 
 func (c *routeCmd) tls() tlsFlags { return tlsFlags{TLSCert: c.TLSCert, TLSKey: c.TLSKey} }

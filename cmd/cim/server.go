@@ -31,7 +31,7 @@ func (c *serverCmd) Validate() error {
 	if c.Drain < 0 {
 		return errors.New("--drain must not be negative")
 	}
-	return errors.Join(c.imFlags.check(c.Listen), c.clusterFlags.check(), c.processFlags.check())
+	return firstOf(c.imFlags.check(c.Listen), c.clusterFlags.check(), c.processFlags.check())
 }
 
 // Run serves until ctx ends, then drains.

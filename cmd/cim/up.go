@@ -46,7 +46,7 @@ func (c *upCmd) Validate() error {
 	if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
 		return fmt.Errorf("--http %q is not host:port", c.HTTP)
 	}
-	return errors.Join(c.imFlags.check(c.Listen), c.processFlags.check())
+	return firstOf(c.imFlags.check(c.Listen), c.processFlags.check())
 }
 
 // Run serves until ctx ends, then drains.
