@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -48,9 +49,6 @@ type clusterProcess struct {
 }
 
 type clusterOption func(*testCluster)
-
-// withCIM has the cluster ask nobody who they are.
-func withCIM(c *testCluster) { c.auth = authCIM }
 
 // startCluster starts everything, and returns when each route knows each server.
 func startCluster(t *testing.T, servers, routes int, options ...clusterOption) *testCluster {
@@ -125,8 +123,14 @@ func (c *testCluster) awaitServers(n int) {
 		if p.ended() {
 			continue
 		}
-		eventually(c.t, fmt.Sprintf("%s lists %d servers", p.name, n), func() bool { return p.metric("cim_servers_listed") == float64(n) })
+		p.lists(n)
 	}
+}
+
+// lists waits until the process goes by a list of so many servers.
+func (p *clusterProcess) lists(n int) {
+	p.t.Helper()
+	eventually(p.t, fmt.Sprintf("%s lists %d servers", p.name, n), func() bool { return p.metric("cim_servers_listed") == float64(n) })
 }
 
 // ended reports whether the process was killed or stopped by the test.
@@ -187,19 +191,8 @@ func (c *testCluster) route() string { return c.routes[0].url() }
 func (c *testCluster) connectTo(server *clusterProcess, name string, h client.Handler) *client.Client {
 	c.t.Helper()
 	for range 4 * len(c.servers) {
-		dialed := ""
-		cl, err := client.Connect(c.t.Context(), client.Options{
-			Route: c.route(), Name: name, Device: name + "-device", Handler: h,
-			Secrets: c, Backoff: client.Backoff{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond},
-			Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				dialed = addr
-				return new(net.Dialer).DialContext(ctx, network, addr)
-			},
-		})
-		if err != nil {
-			c.t.Fatalf("connect %s: %v\n%s", name, err, server.stderr.String())
-		}
-		if dialed == server.im {
+		cl, addr := c.dial(name, h)
+		if addr == server.im {
 			c.t.Cleanup(func() { closeClient(c.t, cl, name) })
 			return cl
 		}
@@ -207,6 +200,32 @@ func (c *testCluster) connectTo(server *clusterProcess, name string, h client.Ha
 	}
 	c.t.Fatalf("%s was never sent to %s", name, server.name)
 	return nil
+}
+
+// connect connects a client to whichever server there is.
+func (c *testCluster) connect(name string, h client.Handler) *client.Client {
+	c.t.Helper()
+	cl, _ := c.dial(name, h)
+	c.t.Cleanup(func() { closeClient(c.t, cl, name) })
+	return cl
+}
+
+// dial also returns the address of the server.
+func (c *testCluster) dial(name string, h client.Handler) (cl *client.Client, addr string) {
+	c.t.Helper()
+	var last atomic.Value // the client dials again by itself
+	cl, err := client.Connect(c.t.Context(), client.Options{
+		Route: c.route(), Name: name, Device: name + "-device", Handler: h,
+		Secrets: c, Backoff: client.Backoff{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond},
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			last.Store(addr)
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		},
+	})
+	if err != nil {
+		c.t.Fatalf("connect %s: %v", name, err)
+	}
+	return cl, last.Load().(string)
 }
 
 func closeClient(t *testing.T, c *client.Client, name string) {

@@ -117,7 +117,7 @@ func (n *node) openStore(ctx context.Context, cfg nodeConfig) error {
 		URL: cfg.cluster.Redis, WaitReplicas: cfg.cluster.RedisWait, Logger: cfg.log, OnRecover: n.sweep,
 	})
 	if errors.Is(err, route.ErrStoreUnavailable) {
-		return fmt.Errorf("Redis does not answer: start it, or say where it is with --redis (%w)", err)
+		return fmt.Errorf("--redis: start it, or name another: %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("--redis: %w", err)

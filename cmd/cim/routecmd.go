@@ -58,7 +58,7 @@ func (c *routeCmd) Run(ctx context.Context, io streams) error {
 	cfg := nodeConfig{
 		http: c.HTTP, httpFlag: "--http", metrics: c.Metrics, httpConns: c.HTTPConns, kickDuplicates: c.Duplicate == duplicateKick,
 		log: log, auth: c.Auth, register: c.register(), hosts: c.Hosts, proxyFrom: c.ProxyFrom,
-		cluster: &c.clusterFlags, balance: c.Balance, keyFile: c.clusterFlags.keyFile(c.KeyFile),
+		cluster: &c.clusterFlags, balance: c.Balance, keyFile: c.keyFile(c.KeyFile),
 	}
 	var err error
 	if cfg.certs, err = loadCertificates(c.tls()); err != nil {
