@@ -22,7 +22,7 @@ func TestRegistry(t *testing.T, open func(testing.TB) route.Registry) {
 }
 
 func server(instance, host string, port int) route.Server {
-	return route.Server{Instance: instance, Host: host, Port: port, HTTPPort: port + 1, Version: "v1", Zone: "z", Capacity: 10}
+	return route.Server{Instance: instance, Host: host, Port: port, HTTPPort: port + 1, Version: "v1", Zone: "z", Capacity: 10, TLS: true}
 }
 
 func join(t testing.TB, r route.Registry, s route.Server) (leave func()) {

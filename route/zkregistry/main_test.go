@@ -64,7 +64,7 @@ func join(t testing.TB, r *Registry, s route.Server) (leave func()) {
 
 // server is the i-th of a cluster.
 func server(instance string, port int) route.Server {
-	return route.Server{Instance: instance, Host: "10.0.0.1", Port: port, HTTPPort: port + 1, Version: "v1", Zone: "z", Capacity: 9}
+	return route.Server{Instance: instance, Host: "10.0.0.1", Port: port, HTTPPort: port + 1, Version: "v1", Zone: "z", Capacity: 9, TLS: true}
 }
 
 func eventually(t testing.TB, what string, cond func() bool) {
