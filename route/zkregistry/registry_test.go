@@ -23,7 +23,7 @@ func testFormat(t *testing.T, addr string) {
 	join(t, r, server("i", 11211))
 	path := cfg.Root + "/10.0.0.1:11211:11212"
 	data, stat, err := c.Get(path)
-	if err != nil || string(data) != `{"instance":"i","version":"v1","zone":"z","capacity":9}` {
+	if err != nil || string(data) != `{"instance":"i","version":"v1","zone":"z","capacity":9,"tls":true}` {
 		t.Fatalf("%q, %v", data, err)
 	}
 	if stat.EphemeralOwner != p.SessionID() {
