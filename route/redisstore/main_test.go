@@ -13,10 +13,12 @@ import (
 	"cim/route/routetest"
 )
 
-// TestMain: after the last failure a cluster client waits for 200 ms before it reads the slots again, and no call
-// ends that.
+// TestMain allows what go-redis leaves behind for a second at most: a cluster client that waits before it reads the
+// slots again, and a pool that tries its dead server once more before it sees that it was closed.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9.(*clusterStateHolder).LazyReload.func1"))
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9.(*clusterStateHolder).LazyReload.func1"),
+		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
 // prefixes number the systems that share a Redis.

@@ -4,15 +4,16 @@
 -- wrote); then for each message its name, whether the account has to exist, its body.
 -- Returns owner, session epoch, device, log epoch, then for each message what became of it and its seq:
 -- 0 stored, 1 a duplicate of seq, 2 the inbox is full, 3 no such account.
+local call = redis.call
 local user, inbox, dedup, account = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local cap_messages, cap_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
 local window, names = tonumber(ARGV[3]), tonumber(ARGV[4])
 -- A name's score is the second it was stored in and its seq modulo 2^20, which is enough to know the seq again.
 local LOW = 1048576
 
-local t = redis.call('TIME')
+local t = call('TIME')
 local sec = tonumber(t[1])
-local h = redis.call('HMGET', user, 'e', 'o', 'd', 's', 'a', 'l', 't', 'x', 'm')
+local h = call('HMGET', user, 'e', 'o', 'd', 's', 'a', 'l', 't', 'x', 'm')
 local last, acked = tonumber(h[4] or 0), tonumber(h[5] or 0)
 local total, dropped, latest = tonumber(h[7] or 0), tonumber(h[8] or 0), tonumber(h[9] or 0)
 local first = last
@@ -23,7 +24,7 @@ local answer = {h[2] or '', h[1] or '0', h[3] or '', ''}
 if sec < latest then sec = latest end
 
 local function known(name)
-  local score = redis.call('ZSCORE', dedup, name)
+  local score = call('ZSCORE', dedup, name)
   if not score then return nil end
   score = tonumber(score)
   local low = score % LOW
@@ -36,13 +37,13 @@ local function store(name, body)
   last = last + 1
   total = (total + #body) % WRAP
   if last % LOW == 0 then sec = sec + 1 end
-  redis.call('RPUSH', inbox, struct.pack('>I4', total) .. body)
-  redis.call('ZADD', dedup, text(sec * LOW + last % LOW), name)
+  call('RPUSH', inbox, struct.pack('>I4', total) .. body)
+  call('ZADD', dedup, sec * LOW + last % LOW, name)
 end
 
 for i = 6, #ARGV, 3 do
   local name, body = ARGV[i], ARGV[i + 2]
-  if ARGV[i + 1] == '1' and exists == nil then exists = redis.call('EXISTS', account) == 1 end
+  if ARGV[i + 1] == '1' and exists == nil then exists = call('EXISTS', account) == 1 end
   local code, seq = 0, nil
   if ARGV[i + 1] == '1' and not exists then
     code, seq = 3, 0
@@ -63,15 +64,15 @@ end
 
 if last > first then
   local log = h[6] or text(math.max(1, t[1] * 1000 + math.floor(t[2] / 1000)))
-  redis.call('HSET', user, 's', text(last), 't', text(total), 'm', text(sec), 'l', log)
+  call('HSET', user, 's', last, 't', total, 'm', sec, 'l', log)
   h[6] = log
-  if sec ~= latest then redis.call('EXPIRE', dedup, window + 1) end
+  if sec ~= latest then call('EXPIRE', dedup, window + 1) end
   if math.floor(last / 16) ~= math.floor(first / 16) then -- what is over is ignored until it goes
-    redis.call('ZREMRANGEBYRANK', dedup, 0, -(names + 1))
-    redis.call('ZREMRANGEBYSCORE', dedup, '-inf', '(' .. text((sec - window) * LOW))
+    call('ZREMRANGEBYRANK', dedup, 0, -(names + 1))
+    call('ZREMRANGEBYSCORE', dedup, '-inf', '(' .. text((sec - window) * LOW))
   end
 elseif ARGV[5] == '1' and h[4] then
-  redis.call('HSET', user, 's', h[4])
+  call('HSET', user, 's', h[4])
 end
 answer[4] = h[6] or '0'
 return answer

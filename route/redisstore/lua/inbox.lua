@@ -1,7 +1,7 @@
 -- What the scripts that change an inbox share. An inbox is a list; the seq of its element i is acked + 1 + i.
 -- Each element begins with 4 bytes: the bytes of all bodies stored up to and including it, modulo 2^32, so that
--- what an acknowledgement drops is known without reading it. Numbers are written with text() because Lua may
--- write a large one as 1.7e+12.
+-- what an acknowledgement drops is known without reading it. Redis writes a whole number that it is given as one;
+-- text() is for those that are compared, joined or returned, where Lua may make a large one 1.7e+12.
 local WRAP = 4294967296
 
 local function text(n) return string.format('%.0f', n) end
