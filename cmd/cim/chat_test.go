@@ -183,7 +183,7 @@ func TestChatConversation(t *testing.T) {
 	bob.hears(alice, "alice", "everyone", ":)")
 	bob.say("alice;;a\ttab, a \\ and \x1b[31m \u202ered", "me;;too")
 	alice.hears(bob, "bob", "private", `a\ttab, a \\ and \x1b[31m \u202ered`)
-	bob.told("not sent to me: No such user")
+	bob.told("not sent to me: nobody is called me; :pu finds names")
 
 	alice.say(":olu")
 	got := map[string]bool{alice.line(): true, alice.line(): true}
@@ -208,7 +208,7 @@ func TestChatCommands(t *testing.T) {
 		t.Errorf(":pu printed %q, want %q", got, want)
 	}
 	for line, want := range map[string]string{
-		":pu zz": "nobody has a name that begins with zz", ":pu": ":pu needs the beginning", ":q word": "not in this version",
+		":pu zz": "nobody has a name that begins with zz", ":pu": ":pu needs the beginning", ":q word": "your history has nothing with word",
 		":nope x": "no command :nope; :all lists the commands, and ::nope x is sent as text", ":": "no command :;",
 		";;hi": "not sent: there is nobody before", strings.Repeat("x", maxLine+1): "not sent: the line is over 60 KiB",
 		"\xff": "not sent: the line is not UTF-8",

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,14 +23,14 @@ var chatHelp = [][2]string{
 	{"::text", "to everyone, a text that begins with a colon"},
 	{":olu", "who is online"},
 	{":pu prefix", "users whose names begin so"},
+	{":q word", "what you sent and received on terminals with that word in it"},
 	{":info", "this session"},
 	{":all", "this list"},
-	{":q", "end, when everything that was sent is acknowledged; :q! does the same"},
+	{":q", "end, when everything that was sent is acknowledged; :q! does not wait for it"},
 }
 
 // screenHelp is what :all prints besides, on a terminal.
 var screenHelp = [][2]string{
-	{":q word", "what you sent and received with that word in it"},
 	{":emoji page", "short names of pictures, as :smile:"},
 	{"Tab", "finishes commands, names and :short names"},
 	{"up, down", "lines that you sent before"},
@@ -45,15 +44,14 @@ func (c *chat) command(ctx context.Context, name, arg string) (goOn bool, err er
 	var table [][2]string
 	switch {
 	case (name == "q" || name == "q!") && arg == "":
+		c.hurried = name == "q!"
 		return false, nil
 	case name == "all":
 		table = c.help()
-	case c.screen != nil && (name == "q" || name == "q!"):
+	case name == "q":
 		err = c.search(arg)
 	case c.screen != nil && name == "emoji":
 		table, err = emojiTable(arg)
-	case c.screen != nil && name == "delay":
-		err = errors.New("sending later is not in this version: nothing was sent")
 	case name == "olu":
 		table, err = c.online(ctx)
 	case name == "pu" && arg != "":
@@ -65,7 +63,7 @@ func (c *chat) command(ctx context.Context, name, arg string) (goOn bool, err er
 		return true, nil
 	}
 	if err != nil {
-		c.printer.note(oneLine(err))
+		c.printer.note(c.commandTrouble(err))
 		return true, nil
 	}
 	if err := c.printer.table(table); err != nil {
@@ -83,8 +81,12 @@ func (c *chat) help() [][2]string {
 
 func unknownCommand(name, arg string) string {
 	switch name {
-	case "q", "q!":
-		return "searching your history is not in this version; :q alone ends, :all lists the commands"
+	case "q!":
+		return ":q! alone leaves at once; :q " + arg + " searches your history"
+	case "delay":
+		return "sending later is not in this version: nothing was sent"
+	case "g":
+		return "groups are not in this version: nothing was done"
 	case "pu":
 		return ":pu needs the beginning of a name, as in :pu al"
 	}

@@ -33,6 +33,7 @@ type console struct {
 	size     func() (columns, rows int)
 	painter  painter
 	complete completer
+	suspend  func() // stops the program; nil: it cannot be stopped
 
 	mu      sync.Mutex
 	out     io.Writer // written with mu held, each change of the screen at once
@@ -42,6 +43,7 @@ type console struct {
 	away    bool   // there is no connection
 	asked   string // the line to which names are looked for
 	isOpen  bool
+	hidden  bool  // the program is stopped: what is printed is only printed
 	rows    []row // that are on the screen
 	cursor  place
 	columns int // of the screen when it was drawn
@@ -63,11 +65,36 @@ func (c *console) open(name string) error {
 func (c *console) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.hidden = false
 	if !c.isOpen {
 		return
 	}
 	c.isOpen = false
 	_, _ = io.WriteString(c.out, c.erase()+noMarks) // there is nobody to tell
+}
+
+// hide takes the line off the screen until reveal.
+func (c *console) hide() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isOpen {
+		c.isOpen, c.hidden = false, true
+		_, _ = io.WriteString(c.out, c.erase()+noMarks)
+	}
+}
+
+// reveal draws the line below whatever has been printed meanwhile, by others too.
+func (c *console) reveal() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.hidden:
+		c.isOpen, c.hidden = true, false
+		c.rows, c.cursor = nil, place{}
+		_ = c.show("\r" + pasteMarks)
+	case c.isOpen:
+		_ = c.show(c.erase() + pasteMarks)
+	}
 }
 
 // Write prints whole lines above the line that is edited.
@@ -178,10 +205,14 @@ func (c *console) read(take func(inputLine) bool) {
 	buf := make([]byte, readSize)
 	for {
 		n, err := c.in.Read(buf)
-		for _, l := range c.press(buf[:n]) {
+		lines, stop := c.press(buf[:n])
+		for _, l := range lines {
 			if !take(l) || l.last {
 				return
 			}
+		}
+		if stop && c.suspend != nil {
+			c.suspend()
 		}
 		if err != nil {
 			take(inputLine{err: err, last: true})
@@ -190,8 +221,8 @@ func (c *console) read(take func(inputLine) bool) {
 	}
 }
 
-// press applies what was typed or pasted, and draws the line once.
-func (c *console) press(b []byte) (lines []inputLine) {
+// press applies what was typed or pasted, and draws the line once. It reports whether the program is to stop.
+func (c *console) press(b []byte) (lines []inputLine, stop bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	above := ""
@@ -203,12 +234,14 @@ func (c *console) press(b []byte) (lines []inputLine) {
 			above += c.finishWord(true)
 		case editClear:
 			above = clearScreen
+		case editSuspend:
+			stop = true
 		case editEnd:
-			lines = append(lines, inputLine{err: io.EOF, last: true})
+			lines = append(lines, inputLine{err: io.EOF}) // not the last: :q! may have to follow
 		}
 	})
 	if c.isOpen && len(b) > 0 {
 		_ = c.show(c.erase() + above)
 	}
-	return lines
+	return lines, stop
 }

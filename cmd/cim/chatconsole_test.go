@@ -41,7 +41,7 @@ func TestConsoleKeepsTheLineBelowMessages(t *testing.T) {
 	v.shows("bob: 1", "bob: 2", "bob: a message of mo", "re than a row", "alice> hello, world", "and |all")
 	say(t, c, "bob: 3")
 	v.shows("bob: 2", "bob: a message of mo", "re than a row", "bob: 3", "alice> hello, world", "and |all")
-	if lines := c.press([]byte("\r")); len(lines) != 1 || lines[0].text != "hello, world and all" {
+	if lines, _ := c.press([]byte("\r")); len(lines) != 1 || lines[0].text != "hello, world and all" {
 		t.Errorf("the line is %+v", lines)
 	}
 	v.shows("bob: 2", "bob: a message of mo", "re than a row", "bob: 3", "alice> |")
@@ -65,7 +65,7 @@ func TestConsoleShowsWhatIsPasted(t *testing.T) {
 	c.press([]byte(pasteBegins + "\x1b[2J\x07\u202ex" + pasteEnds))
 	say(t, c, "bob: hi")
 	v.shows("bob: hi", `alice> \x1b[2J\a\u202ex|`)
-	if lines := c.press([]byte("\r")); lines[0].text != "\x1b[2J\x07\u202ex" {
+	if lines, _ := c.press([]byte("\r")); lines[0].text != "\x1b[2J\x07\u202ex" {
 		t.Errorf("the line is %q", lines[0].text)
 	}
 }
@@ -103,7 +103,7 @@ func TestConsoleLongLine(t *testing.T) {
 	v.shows("bob: 1", "bob: 2", ".......98.", ".......99.", ".......|")
 	c.press([]byte("\x01"))
 	v.shows("bob: 1", "bob: 2", "alice> |00.", ".......01.", ".......02.")
-	if lines := c.press([]byte("\r")); lines[0].text != typed.String() {
+	if lines, _ := c.press([]byte("\r")); lines[0].text != typed.String() {
 		t.Errorf("the line has %d bytes", len(lines[0].text))
 	}
 	v.shows("bob: 1", "bob: 2", "alice> |")
@@ -154,15 +154,18 @@ func TestConsoleReads(t *testing.T) {
 	defer stop()
 	go func() { // ends with its last write
 		_, _ = io.WriteString(w, "one\rtwo\rthr")
-		_, _ = io.WriteString(w, "ee\r\x04ignored\r")
+		_, _ = io.WriteString(w, "ee\r\x04:q!\r")
 	}()
 	for _, want := range []string{"one", "two", "three"} {
 		if l := <-lineCh; l.text != want || l.err != nil {
 			t.Errorf("line %+v, want %q", l, want)
 		}
 	}
-	if l := <-lineCh; !errors.Is(l.err, io.EOF) || !l.last {
+	if l := <-lineCh; !errors.Is(l.err, io.EOF) || l.last {
 		t.Errorf("the end is %+v", l)
+	}
+	if l := <-lineCh; l.text != ":q!" {
+		t.Errorf("after the end comes %+v", l)
 	}
 }
 
@@ -204,7 +207,8 @@ func TestConsolePasteAmongMessages(t *testing.T) {
 	})
 	var got []string
 	for chunk := range slices.Chunk([]byte(pasteBegins+paste.String()+"the end"+pasteEnds), 100) {
-		for _, l := range c.press(chunk) {
+		entered, _ := c.press(chunk)
+		for _, l := range entered {
 			got = append(got, l.text)
 		}
 	}

@@ -18,6 +18,7 @@ const (
 	editComplete            // finish the word before the cursor
 	editClear               // clear the screen
 	editEnd                 // no more lines
+	editSuspend             // stop the program
 )
 
 // editor is the line that is being typed. It knows nothing of the screen.
@@ -73,6 +74,8 @@ func (e *editor) press(k key) editAction {
 		return editComplete
 	case keyClear:
 		return editClear
+	case keySuspend:
+		return editSuspend
 	case keyInterrupt:
 		return editEnd
 	case keyEOF:

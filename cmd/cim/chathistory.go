@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -210,11 +209,7 @@ func sentRecord(o outgoing, now time.Time) record {
 	return r
 }
 
-// historyOf opens the history of a name at a route, in the folder home.
-func historyOf(home, host, name string) (*history, error) {
-	h, err := openHistory(filepath.Join(home, "history", pathPart(host), pathPart(name)+".jsonl"))
-	if err != nil {
-		return nil, fmt.Errorf("no history is kept: %w", err)
-	}
-	return h, nil
+// historyFileOf is where the history of a name at a route is kept, in the folder home.
+func historyFileOf(home, host, name string) string {
+	return filepath.Join(home, "history", pathPart(host), pathPart(name)+".jsonl")
 }

@@ -15,7 +15,7 @@ import (
 
 func newHistory(t *testing.T) *history {
 	t.Helper()
-	h, err := historyOf(t.TempDir(), "127.0.0.1:8083", "alice")
+	h, err := openHistory(historyFileOf(t.TempDir(), "127.0.0.1:8083", "alice"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestHistoryOfOneUserAndRoute(t *testing.T) {
 	home := t.TempDir()
 	paths := map[string]bool{}
 	for _, of := range [][2]string{{"a:1", "alice"}, {"a:2", "alice"}, {"a:1", "bob"}, {"a:1", "../alice"}} {
-		h, err := historyOf(home, of[0], of[1])
+		h, err := openHistory(historyFileOf(home, of[0], of[1]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,8 +185,9 @@ func TestHistoryOfTheUpKey(t *testing.T) {
 }
 
 func TestHistoryWithoutAFolder(t *testing.T) {
-	home := writeFile(t, "home", "a file")
-	if _, err := historyOf(home, "h", "alice"); err == nil || !strings.Contains(err.Error(), "no history is kept: ") {
+	c, _, _ := newScreenChat(t)
+	c.cmd.Home = writeFile(t, "home", "a file")
+	if err := c.openHistory(); err == nil || !strings.Contains(err.Error(), "no history is kept: ") {
 		t.Errorf("%v", err)
 	}
 }
@@ -204,6 +205,20 @@ func TestPastLines(t *testing.T) {
 	const stamp = "2026-03-04 10:05 "
 	want := stamp + `b\x1bb -> you: x\a` + "\n" + stamp + "bob: x\n" + stamp + "bob in group 3: x\n" +
 		stamp + "you -> bob: y\n" + stamp + "you: y\n"
+	if err != nil || out.String() != want {
+		t.Errorf("%q, %v, want %q", out.String(), err, want)
+	}
+}
+
+// For a script, what :q word finds has a field more than what arrives.
+func TestPastLinesOfScripts(t *testing.T) {
+	var out strings.Builder
+	p := newPrinter(&out, &out, false)
+	err := p.past([]record{
+		{At: nine, Kind: "private", User: 7, Name: "bob", Text: "x\ty\n\x1b"}, sentRecord(outgoing{to: "bob", text: "y"}, nine),
+	})
+	const stamp = "2026-03-04T09:05:06.078Z\t"
+	want := stamp + `received	7	bob	private	x\ty\n\x1b` + "\n" + stamp + "sent\t0\tbob\tprivate\ty\n"
 	if err != nil || out.String() != want {
 		t.Errorf("%q, %v, want %q", out.String(), err, want)
 	}

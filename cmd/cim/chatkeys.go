@@ -31,6 +31,7 @@ const (
 	keyCutLeft  // to its beginning
 	keySwap
 	keyClear
+	keySuspend
 	keyPasteBegin
 	keyPasteEnd
 )
@@ -44,7 +45,7 @@ type key struct {
 // controlKeys are those that Emacs and readline have, as far as they make sense in one line.
 var controlKeys = map[byte]keyKind{
 	1: keyHome, 2: keyLeft, 3: keyInterrupt, 4: keyEOF, 5: keyEnd, 6: keyRight, 8: keyBackspace, 9: keyTab, 10: keyEnter,
-	11: keyCutRight, 12: keyClear, 13: keyEnter, 14: keyDown, 16: keyUp, 20: keySwap, 21: keyCutLeft, 23: keyCutWord,
+	11: keyCutRight, 12: keyClear, 13: keyEnter, 14: keyDown, 16: keyUp, 20: keySwap, 21: keyCutLeft, 23: keyCutWord, 26: keySuspend,
 	127: keyBackspace,
 }
 

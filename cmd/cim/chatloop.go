@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"cim/client"
 )
@@ -25,8 +26,15 @@ type chat struct {
 	sender  *sender
 	screen  *screen // nil: no person sits at a terminal
 
+	// converse
+	keeping bool // it was told in this outage that messages are kept
+	hurried bool // :q! was entered
+
 	// State, which is never called twice at a time
 	lost bool // it was told that the connection is gone
+
+	// atomic
+	away atomic.Bool // there is no connection
 }
 
 func newChat(cmd *chatCmd, io streams, end context.CancelCauseFunc) *chat {
@@ -79,7 +87,7 @@ func (c *chat) State(s client.StateChange) {
 	case client.StateDisconnected:
 		c.showAway(true)
 		if !c.lost {
-			c.printer.note("disconnected: " + s.Err.Error() + "; trying again")
+			c.printer.note("disconnected: " + whyCut(s.Err) + "; trying again")
 		}
 		c.lost = true
 	case client.StateLogReset:
@@ -110,14 +118,15 @@ func (c *chat) run(ctx context.Context) error {
 	wg.Go(c.guarded(ctx, c.sender.run))
 	wg.Go(c.guarded(ctx, c.monitorClient))
 	err := c.converse(ctx)
-	c.sender.finish()
 	stopped := ctx.Err() != nil // before it is ended here
 	c.end(nil)
 	c.leave()
 	wg.Wait()
 	if failed := whyFailed(ctx); failed != nil || stopped {
 		c.tellUnanswered()
-		return failed
+		if failed != nil || !c.hurried {
+			return failed
+		}
 	}
 	return c.result(err)
 }
@@ -131,7 +140,8 @@ func (c *chat) monitorClient(ctx context.Context) {
 	}
 }
 
-// converse takes lines until their end or :q, when it returns nil, or until ctx ends.
+// converse takes lines until their end or :q, and returns when everything that was sent is answered, or ctx has
+// ended.
 func (c *chat) converse(ctx context.Context) error {
 	lineCh, stop := c.lines()
 	defer stop()
@@ -139,9 +149,11 @@ func (c *chat) converse(ctx context.Context) error {
 		select {
 		case l := <-lineCh:
 			if goOn, err := c.take(ctx, l); !goOn {
+				c.settle(ctx, lineCh)
 				return err
 			}
 		case <-ctx.Done():
+			c.settle(ctx, nil)
 			return nil
 		}
 	}
@@ -166,11 +178,15 @@ func (c *chat) take(ctx context.Context, l inputLine) (goOn bool, err error) {
 		c.refuse(err)
 		return true, nil
 	}
+	if c.missesEveryone(in) {
+		return true, nil
+	}
 	if err := c.typed(l.text, in); err != nil {
 		return false, err
 	}
 	switch in.kind {
 	case inputText:
+		c.sayKept()
 		c.sender.queue(ctx, outgoing{to: in.to, text: in.text})
 	case inputCommand:
 		return c.command(ctx, in.command, in.arg)
@@ -184,24 +200,15 @@ func (c *chat) refuse(err error) {
 	c.printer.note("not sent: " + err.Error())
 }
 
-// leave says goodbye to the server. When there is no time for it, what was not acknowledged comes again.
-func (c *chat) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
-	defer cancel()
-	_ = c.client.Close(ctx)
-}
-
-// tellUnanswered sums up the sends that the end of the conversation has cut short.
-func (c *chat) tellUnanswered() {
-	if n := c.sender.unanswered; n > 0 {
-		c.printer.note(fmt.Sprintf("no answer yet for %d messages; some may have been delivered", n))
-	}
-}
-
 // result is what the command returns when the conversation ended by itself; err is of the input.
 func (c *chat) result(err error) error {
-	if n := c.sender.refused.Load(); err == nil && c.script && n > 0 {
+	switch n := c.sender.refused.Load(); {
+	case err != nil || !c.script:
+		return err
+	case n > 0:
 		return fmt.Errorf("lines that were not sent: %d; the reasons are above", n)
+	case c.sender.unanswered+c.sender.unsent > 0:
+		return errors.New(":q! did not wait for the answers")
 	}
-	return err
+	return nil
 }

@@ -62,16 +62,20 @@ func (p *printer) toStdout(s string) error {
 // note prints a sentence about the conversation. That stderr is gone is nothing to end for.
 func (p *printer) note(s string) { _ = p.err.write(p.paint.faint("-- "+visible(s)) + "\n") }
 
-// own prints what this user has entered, where it is not on the screen as it was typed.
-func (p *printer) own(to, text string, at time.Time) error {
-	return p.toStdout(p.stamp(at, time.TimeOnly+" ") + p.ownLine(to, text))
+// own prints what this user has entered, where it is not on the screen as it was typed. kept: it has to wait.
+func (p *printer) own(to, text string, kept bool, at time.Time) error {
+	state := ""
+	if kept {
+		state = p.paint.faint(" [not sent yet]")
+	}
+	return p.toStdout(p.stamp(at, time.TimeOnly+" ") + p.ownLine(to, state, text))
 }
 
-func (p *printer) ownLine(to, text string) string {
+func (p *printer) ownLine(to, state, text string) string {
 	if to != "" {
 		to = p.paint.strong(" -> ") + p.paint.strong(visible(to))
 	}
-	return p.paint.strong("you") + to + ": " + visible(text) + "\n"
+	return p.paint.strong("you") + to + state + ": " + visible(text) + "\n"
 }
 
 // echo prints a command that was entered.
@@ -83,15 +87,31 @@ func (p *printer) echo(line string) error {
 func (p *printer) past(records []record) error {
 	var b strings.Builder
 	for _, r := range records {
+		if !p.human {
+			b.WriteString(pastLine(&r))
+			continue
+		}
 		b.WriteString(p.stamp(r.At, "2006-01-02 15:04 "))
 		if r.Sent {
-			b.WriteString(p.ownLine(r.Name, r.Text))
+			b.WriteString(p.ownLine(r.Name, "", r.Text))
 			continue
 		}
 		m := client.Message{From: r.User, FromName: r.Name, Group: r.Group, Kind: kindOfName(r.Kind)}
 		b.WriteString(p.sender(&m) + ": " + visible(r.Text) + "\n")
 	}
 	return p.toStdout(b.String())
+}
+
+// pastLine is a contract with scripts, as programLine is: one field more, so that nobody takes it for a message
+// that came just now.
+func pastLine(r *record) string {
+	direction := "received"
+	if r.Sent {
+		direction = "sent"
+	}
+	return strings.Join([]string{
+		r.At.UTC().Format(programTime), direction, strconv.FormatInt(r.User, 10), field(r.Name), field(r.Kind), field(r.Text),
+	}, "\t") + "\n"
 }
 
 func kindOfName(name string) client.Kind {
@@ -133,10 +153,13 @@ func textsOf(m *client.Message) []string {
 	return []string{m.Text}
 }
 
+// programTime is RFC 3339 with milliseconds.
+const programTime = "2006-01-02T15:04:05.000Z07:00"
+
 // programLine is a contract with scripts: time, sender's id, sender's name, kind, text.
 func programLine(m *client.Message, text string) string {
 	return strings.Join([]string{
-		m.SentAt.UTC().Format("2006-01-02T15:04:05.000Z07:00"), strconv.FormatInt(m.From, 10),
+		m.SentAt.UTC().Format(programTime), strconv.FormatInt(m.From, 10),
 		field(m.FromName), kindNames[m.Kind], field(text),
 	}, "\t")
 }

@@ -32,6 +32,7 @@ func (c *chat) useScreen(io streams) {
 	paint := newPainter(os.Getenv)
 	s := &screen{console: newConsole(io.in, io.out, t.size, paint), terminal: t, names: &nameBook{}, askCh: make(chan string, 1)}
 	s.complete = completer{names: s.names, ask: s.askNames}
+	s.suspend = func() { t.suspend(s.console) }
 	c.screen = s
 	c.printer = newPrinter(s.console, s.console, true)
 	if !isTerminal(io.err) {
@@ -44,22 +45,40 @@ func (c *chat) useScreen(io streams) {
 }
 
 func (c *chat) openHistory() error {
-	home, err := c.cmd.folder()
+	path, err := c.historyPath()
 	if err != nil {
 		return err
 	}
-	u, err := url.Parse(c.cmd.Route)
+	log, err := openHistory(path)
 	if err != nil {
-		return err
-	}
-	log, err := historyOf(home, u.Host, norm.NFC.String(c.cmd.Name))
-	if err != nil {
-		return err
+		return fmt.Errorf("no history is kept: %w", err)
 	}
 	c.screen.log = log
 	lines, err := log.sent(recalledLines)
 	c.screen.edit.recalled = lines
 	return err
+}
+
+// historyPath is the file of this name at this route.
+func (c *chat) historyPath() (string, error) {
+	home, err := c.cmd.folder()
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(c.cmd.Route)
+	if err != nil {
+		return "", err
+	}
+	return historyFileOf(home, u.Host, norm.NFC.String(c.cmd.Name)), nil
+}
+
+// readHistory is for searching. Without a screen nothing is written to it.
+func (c *chat) readHistory() (*history, error) {
+	if c.screen != nil && c.screen.log != nil {
+		return c.screen.log, nil
+	}
+	path, err := c.historyPath()
+	return &history{path: path}, err
 }
 
 // begin gives the screen to the conversation. end gives it back.
@@ -82,7 +101,7 @@ func (s *screen) end() {
 func (c *chat) showScreen(ctx context.Context, wg *sync.WaitGroup) {
 	wg.Go(c.guarded(ctx, c.monitorNames))
 	wg.Go(c.guarded(ctx, func(ctx context.Context) {
-		c.screen.terminal.monitorSignals(ctx, c.screen.resized, func() { c.end(nil) })
+		c.screen.terminal.monitorSignals(ctx, c.screen.console, func() { c.end(nil) })
 	}))
 }
 
@@ -139,7 +158,7 @@ func (c *chat) received(m *client.Message) {
 }
 
 // sent notes a message that was acknowledged.
-func (c *chat) sent(o outgoing) {
+func (c *chat) sent(o outgoing, _ client.Receipt) {
 	if c.screen != nil {
 		c.keep(sentRecord(o, time.Now()))
 	}
@@ -147,6 +166,7 @@ func (c *chat) sent(o outgoing) {
 
 // showAway says in the prompt whether there is a connection.
 func (c *chat) showAway(away bool) {
+	c.away.Store(away)
 	if c.screen != nil {
 		c.screen.setAway(away)
 	}
@@ -158,18 +178,19 @@ func (c *chat) typed(line string, in input) error {
 	case c.screen == nil || in.kind == inputNothing:
 		return nil
 	case in.kind == inputText:
-		return c.printer.own(in.to, in.text, time.Now())
+		return c.printer.own(in.to, in.text, c.away.Load(), time.Now())
 	}
 	return c.printer.echo(line)
 }
 
 // search prints what the history has with word in it.
 func (c *chat) search(word string) error {
-	if c.screen.log == nil {
-		c.printer.note("there is no history")
+	log, err := c.readHistory()
+	if err != nil {
+		c.printer.note("there is no history: " + oneLine(err))
 		return nil
 	}
-	found, all, err := c.screen.log.search(word)
+	found, all, err := log.search(word)
 	switch {
 	case err != nil:
 		c.printer.note("the history cannot be read: " + oneLine(err))

@@ -121,7 +121,7 @@ func TestScreenKeepsTheHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	takes(t, c, inputLine{text: "a word"}, inputLine{text: "nobody;;a word"}, inputLine{text: "bob;;another word"})
-	c.sender.finish()
+	c.settle(t.Context(), nil)
 	wg.Wait()
 	c.screen.log.has(t, "word", "word \x1b]0;x\x07", "a word", "another word")
 	c.screen.press([]byte("\x0c"))
@@ -148,9 +148,9 @@ func TestScreenWithoutAHistory(t *testing.T) {
 	if n := strings.Count(v.text(), "-- the history cannot be written: "); n != 1 {
 		t.Errorf("it is told %d times:\n%s", n, v.text())
 	}
-	c.screen.log = nil
+	c.screen.log, c.cmd.Home = nil, writeFile(t, "home", "a file")
 	takes(t, c, inputLine{text: ":q x"})
-	if !strings.Contains(v.text(), "-- there is no history") {
+	if !strings.Contains(v.text(), "-- the history cannot be read: ") {
 		t.Errorf("the screen shows\n%s", v.text())
 	}
 }
@@ -205,7 +205,7 @@ func TestColoursOfLines(t *testing.T) {
 	p := newPrinter(&out, &out, true)
 	p.paint = painter{[]string{"32"}}
 	m := client.Message{From: 7, FromName: "b\x1b[31m", Text: "x\x1b[0m", SentAt: nine}
-	if err := errors.Join(p.message(&m), p.own("bob", "y", nine), p.echo(":olu")); err != nil {
+	if err := errors.Join(p.message(&m), p.own("bob", "y", false, nine), p.echo(":olu")); err != nil {
 		t.Fatal(err)
 	}
 	p.note("z")

@@ -48,7 +48,7 @@ type sender struct {
 	// immutable after newSender
 	sdk     sdkSends
 	printer *printer
-	onSent  func(outgoing) // of what was acknowledged; set before run, nil: nobody asks
+	onSent  func(outgoing, client.Receipt) // of what was acknowledged; set before run, nil: nobody asks
 	queueCh chan outgoing
 	doneCh  chan struct{} // closed when run has returned
 
@@ -57,9 +57,11 @@ type sender struct {
 	flying     []flight         // oldest first
 	pace       pace
 	unanswered int // nobody knows what became of them; read after doneCh
+	unsent     int // the end came before they were sent; read after doneCh
 
 	// atomic
 	refused atomic.Int64 // lines that were not sent
+	waiting atomic.Int64 // that were queued, and whose end nobody knows yet
 }
 
 // flight is a message without its answer.
@@ -77,19 +79,18 @@ func newSender(s sdkSends, p *printer) *sender {
 
 // queue hands over a line, and waits while too many wait.
 func (s *sender) queue(ctx context.Context, o outgoing) {
+	s.waiting.Add(1)
 	select {
 	case s.queueCh <- o:
 	case <-ctx.Done():
+		s.waiting.Add(-1)
 		s.refused.Add(1)
 	}
 }
 
-// finish waits until everything that was queued is answered, or the context of run has ended. Nothing may be
-// queued any more.
-func (s *sender) finish() {
-	close(s.queueCh)
-	<-s.doneCh
-}
+// finish says that nothing will be queued any more. doneCh is closed when everything is answered, or the
+// context of run has ended.
+func (s *sender) finish() { close(s.queueCh) }
 
 // run sends until finish. ctx ends the waiting for answers.
 func (s *sender) run(ctx context.Context) {
@@ -120,17 +121,18 @@ func (s *sender) next(ctx context.Context) (outgoing, bool) {
 
 func (s *sender) send(ctx context.Context, o outgoing) {
 	if ctx.Err() != nil {
-		s.unanswered++
+		s.report(ctx, o, client.Receipt{}, context.Cause(ctx))
 		return
 	}
 	if o.to == "" {
 		s.settleAll(ctx)
-		s.report(ctx, o, s.everyone(ctx, o.text))
+		r, err := s.everyone(ctx, o.text)
+		s.report(ctx, o, r, err)
 		return
 	}
 	user, err := s.resolve(ctx, o.to)
 	if err != nil {
-		s.report(ctx, o, err)
+		s.report(ctx, o, client.Receipt{}, err)
 		return
 	}
 	if len(s.flying) == sendWindow {
@@ -138,7 +140,7 @@ func (s *sender) send(ctx context.Context, o outgoing) {
 	}
 	f, err := s.start(ctx, user, o.text)
 	if err != nil {
-		s.report(ctx, o, err)
+		s.report(ctx, o, client.Receipt{}, err)
 		return
 	}
 	s.flying = append(s.flying, flight{o, user, f})
@@ -179,15 +181,15 @@ func (s *sender) lookUp(ctx context.Context, name string) (client.Account, error
 }
 
 // everyone sends to all who are online, and again when that was refused for the moment: then nobody got it.
-func (s *sender) everyone(ctx context.Context, text string) error {
+func (s *sender) everyone(ctx context.Context, text string) (client.Receipt, error) {
 	for {
 		if err := s.keepPace(ctx); err != nil {
-			return err
+			return client.Receipt{}, err
 		}
-		_, err := s.sdk.SendAll(ctx, text)
+		r, err := s.sdk.SendAll(ctx, text)
 		code := client.CodeOf(err)
 		if code != cimpb.CodeRateLimited && code != cimpb.CodeOverloaded || !pause(ctx, comeAgainIn(err)) {
-			return err
+			return r, err
 		}
 	}
 }
@@ -196,12 +198,12 @@ func (s *sender) everyone(ctx context.Context, text string) error {
 func (s *sender) settle(ctx context.Context) {
 	f := s.flying[0]
 	s.flying = s.flying[1:]
-	_, err := f.Wait(ctx)
+	r, err := f.Wait(ctx)
 	if isRetryable(err) {
 		s.again(ctx, f, err)
 		return
 	}
-	s.report(ctx, f.outgoing, err)
+	s.report(ctx, f.outgoing, r, err)
 }
 
 func (s *sender) settleAll(ctx context.Context) {
@@ -215,41 +217,45 @@ func (s *sender) settleAll(ctx context.Context) {
 func (s *sender) again(ctx context.Context, first flight, why error) {
 	refused := []flight{first}
 	for _, f := range s.flying {
-		_, err := f.Wait(ctx)
+		r, err := f.Wait(ctx)
 		if isRetryable(err) {
 			refused = append(refused, f)
 			continue
 		}
-		s.report(ctx, f.outgoing, err)
+		s.report(ctx, f.outgoing, r, err)
 	}
 	s.flying = nil
 	pause(ctx, comeAgainIn(why))
 	for _, f := range refused {
+		var r client.Receipt
 		err := s.keepPace(ctx)
 		if err == nil {
-			_, err = s.sdk.SendTo(ctx, f.user, f.text, client.WithMessageID(f.ID()))
+			r, err = s.sdk.SendTo(ctx, f.user, f.text, client.WithMessageID(f.ID()))
 		}
-		s.report(ctx, f.outgoing, err)
+		s.report(ctx, f.outgoing, r, err)
 	}
 }
 
 // report counts and tells what was not sent. What is unanswered because the conversation was ended is
 // summed up at its end.
-func (s *sender) report(ctx context.Context, o outgoing, err error) {
+func (s *sender) report(ctx context.Context, o outgoing, r client.Receipt, err error) {
+	s.waiting.Add(-1)
 	switch {
 	case err == nil:
 		if s.onSent != nil {
-			s.onSent(o)
+			s.onSent(o, r)
 		}
-	case ctx.Err() != nil || errors.Is(err, client.ErrClosed):
+	case errors.Is(err, client.ErrOutcomeUnknown):
 		s.unanswered++
+	case ctx.Err() != nil || errors.Is(err, client.ErrClosed):
+		s.unsent++
 	default:
 		s.refused.Add(1)
 		to := o.to
 		if to == "" {
 			to = "everyone"
 		}
-		s.printer.note(fmt.Sprintf("not sent to %s: %s", to, oneLine(err)))
+		s.printer.note(fmt.Sprintf("not sent to %s: %s", to, whyNotSent(o.to, err)))
 	}
 }
 

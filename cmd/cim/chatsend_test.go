@@ -123,6 +123,7 @@ func (f *fakeSDK) sends(ctx context.Context, lines ...outgoing) (*sender, string
 		s.queue(ctx, l)
 	}
 	s.finish()
+	<-s.doneCh
 	wg.Wait()
 	return s, told.String()
 }
@@ -169,8 +170,8 @@ func TestSenderTellsWhatWasNotSent(t *testing.T) {
 		return nil
 	}}
 	s, told := f.sends(t.Context(), outgoing{"zed", "1"}, outgoing{"7", "full"}, outgoing{"", "lost"}, outgoing{"7", "ok"})
-	want := "-- not sent to zed: No such user.\n-- not sent to 7: The inbox is full.\n" +
-		"-- not sent to everyone: " + client.ErrDisconnected.Error() + "\n"
+	want := "-- not sent to zed: nobody is called zed; :pu finds names\n-- not sent to 7: The inbox is full\n" +
+		"-- not sent to everyone: there is no connection, and such a message reaches who is online at its moment" + "\n"
 	if told != want || s.refused.Load() != 3 {
 		t.Errorf("told %q, refused %d; want %q, 3", told, s.refused.Load(), want)
 	}
@@ -281,8 +282,8 @@ func TestSenderEndsWithItsContext(t *testing.T) {
 		if n := len(f.events); n < 1 || n > 2 || f.events[0] != "start 7 1" || n == 2 && f.events[1] != "start 7 2" {
 			t.Errorf("it did %q", f.events)
 		}
-		if s.unanswered != 4 || s.refused.Load() != 0 || told != "" {
-			t.Errorf("unanswered %d, refused %d, told %q; want all four summed up", s.unanswered, s.refused.Load(), told)
+		if s.unanswered != len(f.events) || s.unanswered+s.unsent != 4 || s.refused.Load() != 0 || told != "" {
+			t.Errorf("unanswered %d, not sent %d, refused %d, told %q; want all four summed up", s.unanswered, s.unsent, s.refused.Load(), told)
 		}
 	})
 }
@@ -290,8 +291,8 @@ func TestSenderEndsWithItsContext(t *testing.T) {
 func TestSenderOfAClosedClient(t *testing.T) {
 	f := fakeSDK{refuse: func(string, int) error { return fmt.Errorf("%w: gone", client.ErrClosed) }}
 	s, told := f.sends(t.Context(), outgoing{"7", "1"}, outgoing{"", "2"})
-	if s.unanswered != 2 || told != "" {
-		t.Errorf("unanswered %d, told %q", s.unanswered, told)
+	if s.unsent != 2 || s.unanswered != 0 || s.waiting.Load() != 0 || told != "" {
+		t.Errorf("not sent %d, unanswered %d, waiting %d, told %q", s.unsent, s.unanswered, s.waiting.Load(), told)
 	}
 }
 

@@ -13,4 +13,6 @@ func (*terminal) raw() error { return nil }
 
 func (*terminal) size() (columns, rows int) { return 80, 24 }
 
-func (*terminal) monitorSignals(ctx context.Context, _, _ func()) { <-ctx.Done() }
+func (*terminal) suspend(*console) {}
+
+func (*terminal) monitorSignals(ctx context.Context, _ *console, _ func()) { <-ctx.Done() }

@@ -226,6 +226,7 @@ func TestTerminalIsPutBack(t *testing.T) {
 		code int
 	}{
 		"quit":      {press(":q", "Enter"), exitOK},
+		"ctrl-z":    {press("C-z", ":q", "Enter"), exitOK}, // no shell could let it go on, so it is not stopped
 		"ctrl-d":    {press("C-d"), exitOK},
 		"ctrl-c":    {press("half a line", "C-c"), exitOK},
 		"terminate": {signal(syscall.SIGTERM), exitOK},
@@ -236,9 +237,52 @@ func TestTerminalIsPutBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tm := &terminals{t: t, socket: tm.socket, env: tm.env}
 			pidFile := tm.chatPane(cim, h, name, 80, 24, "--device", "desk")
-			press("C-z", "C-\\")(name, "") // neither stops nor kills it
+			press("C-\\")(name, "") // does not kill it
 			tt.end(name, pidFile)
 			tm.shows(name, fmt.Sprintf("exit code %d, terminal restored", tt.code))
 		})
 	}
+}
+
+// Ctrl-Z stops chat as it does any program of a shell: the terminal is as it was, and fg brings the line back,
+// below what came meanwhile.
+func TestTerminalStopsAndGoesOn(t *testing.T) {
+	h := newHome(t, newTestNode(t))
+	cim, tm := buildCIM(t), newTerminals(t)
+	bob := h.chat(t, "bob").ready()
+	tm.tmux("new-session", "-d", "-s", "alice", "-x", "60", "-y", "16", "env", "ENV=", "PS1=$ ", "sh", "-i")
+	tm.endsWith("alice", "$")
+	tm.keys("alice", "modes=$(stty -g); clear; "+shellLine(append([]string{cim}, h.args("alice")...)))
+	tm.tmux("send-keys", "-t", "alice", "Enter")
+	tm.shows("alice", "alice>")
+	tm.keys("alice", "half a line")
+	tm.endsWith("alice", "alice> half a line")
+	tm.tmux("send-keys", "-t", "alice", "C-z")
+	if said := strings.Join(tm.endsWith("alice", "$"), " "); !strings.Contains(said, "Stopped") || strings.Contains(said, "alice>") {
+		t.Errorf("the shell says %q", said)
+	}
+	tm.keys("alice", `clear; [ "$modes" = "$(stty -g)" ] && echo as it was`)
+	tm.tmux("send-keys", "-t", "alice", "Enter")
+	tm.endsWith("alice", "as it was", "$")
+	bob.say("while you were away")
+	tm.tmux("resize-window", "-t", "alice", "-x", "50", "-y", "12")
+	tm.keys("alice", "fg >/dev/null")
+	tm.tmux("send-keys", "-t", "alice", "Enter")
+	above := tm.endsWith("alice", "alice> half a line")
+	if last := above[len(above)-1]; !strings.HasSuffix(last, "bob: while you were away") {
+		t.Errorf("above the line is %q", last)
+	}
+	tm.keys("alice", " and the rest")
+	tm.tmux("send-keys", "-t", "alice", "Enter")
+	if line := bob.line(); !strings.HasSuffix(line, "\thalf a line and the rest") {
+		t.Errorf("bob reads %q", line)
+	}
+}
+
+// shellLine quotes words for a shell.
+func shellLine(words []string) string {
+	for i, w := range words {
+		words[i] = "'" + w + "'"
+	}
+	return strings.Join(words, " ")
 }

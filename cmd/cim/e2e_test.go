@@ -114,7 +114,7 @@ func TestThreeTerminals(t *testing.T) {
 	tm.types("bob", ":olu")
 	tm.shows("bob", "   alice")
 	tm.types("bob", "carol;;hi")
-	tm.shows("bob", "-- not sent to carol: No such user: register the name, or look up the id with /v1/accounts.")
+	tm.shows("bob", "-- not sent to carol: nobody is called carol; :pu finds names")
 
 	tm.types("bob", ":q")
 	tm.shows("bob", "exit code 0")
