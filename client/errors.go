@@ -35,6 +35,8 @@ type StatusError struct {
 	RetryAfter time.Duration  // do not try again sooner; 0: not said
 	Comeback   cimpb.Comeback // whether and how to connect again
 	HTTPStatus int            // of an answer of the route; 0: the answer came over the connection
+
+	offline bool // of a stored message: its receiver is
 }
 
 func (e *StatusError) Error() string {

@@ -142,7 +142,7 @@ func readStatus(raw []byte) *StatusError {
 	}
 	e := &StatusError{
 		Code: cimpb.Code(st.GetCode()), Text: st.GetText(), Comeback: st.GetComeback(),
-		RetryAfter: time.Duration(st.GetRetryAfterMs()) * time.Millisecond,
+		RetryAfter: time.Duration(st.GetRetryAfterMs()) * time.Millisecond, offline: st.GetOffline(),
 	}
 	if e.Text == "" {
 		e.Text = e.Code.Sentence()

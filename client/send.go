@@ -19,6 +19,7 @@ type Receipt struct {
 	Code        cimpb.Code // CodeStored or CodeWritten
 	LogEpoch    uint64     // place in the receiver's inbox
 	Seq         uint64     // 0: it was not stored
+	Offline     bool       // it was stored for a receiver who was not connected, as far as the server knew
 }
 
 // Stored reports whether the message is in the receiver's inbox.
@@ -148,7 +149,9 @@ func readSent(v *frame.View) answer {
 	st := readStatus(v.Status)
 	switch st.Code {
 	case 0, cimpb.CodeWritten, cimpb.CodeStored:
-		return answer{receipt: Receipt{ClientMsgID: v.ClientMsgID, Code: st.Code, LogEpoch: v.LogEpoch, Seq: v.Seq}}
+		return answer{receipt: Receipt{
+			ClientMsgID: v.ClientMsgID, Code: st.Code, LogEpoch: v.LogEpoch, Seq: v.Seq, Offline: st.offline,
+		}}
 	}
 	return answer{err: st}
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cim/netcore/frame"
 	cimpb "cim/proto"
 )
 
@@ -42,6 +43,14 @@ func TestSendIsAnswered(t *testing.T) {
 		want := Receipt{ClientMsgID: f.ClientMsgId, Code: cimpb.CodeStored, LogEpoch: 1, Seq: 42}
 		if got := receive(t, ch); got.err != nil || got.r != want || !got.r.Stored() {
 			t.Errorf("SendTo = %+v, want %+v", got, want)
+		}
+		ch = sendAsync(t.Context(), c, "hi again")
+		f = p.next(t, cimpb.Command_SEND)
+		p.outCh <- frame.AppendSent(nil, &frame.Sent{
+			ClientMsgID: f.ClientMsgId, Code: cimpb.CodeStored, Cursor: frame.Cursor{LogEpoch: 1, Seq: 43}, Offline: true,
+		})
+		if got := receive(t, ch); got.err != nil || !got.r.Offline || got.r.Seq != 43 {
+			t.Errorf("SendTo = %+v, want a receiver who is offline", got)
 		}
 	})
 }

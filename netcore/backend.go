@@ -83,6 +83,7 @@ type SendResult struct {
 	Code cimpb.Code // CodeWritten, CodeStored or a refusal
 	Cursor
 	RetryAfterMs uint32
+	Offline      bool // it was stored for a receiver who is not connected
 }
 
 // Ack says that a user has handled everything up to Cursor.

@@ -124,6 +124,6 @@ func (a *sendAnswer) run(l *loop) {
 	o := l.box(s)
 	o.b = frame.AppendSent(o.b, &frame.Sent{
 		ClientMsgID: a.clientMsgID, Code: r.Code, RetryAfterMs: r.RetryAfterMs,
-		Cursor: frame.Cursor{LogEpoch: r.LogEpoch, Seq: r.Seq},
+		Cursor: frame.Cursor{LogEpoch: r.LogEpoch, Seq: r.Seq}, Offline: r.Offline,
 	})
 }

@@ -82,7 +82,7 @@ func holdSends(b *fakeBackend) (goCh chan struct{}) {
 		<-goCh
 		results := make([]SendResult, len(sends))
 		for i, s := range sends {
-			results[i] = SendResult{Code: cimpb.CodeStored, Cursor: Cursor{4, s.ClientMsgID}}
+			results[i] = SendResult{Code: cimpb.CodeStored, Cursor: Cursor{4, s.ClientMsgID}, Offline: s.ClientMsgID == 2}
 		}
 		return results
 	}
@@ -106,6 +106,8 @@ func TestSendsOverTheCreditAreRefused(t *testing.T) {
 	for id := range uint64(3) {
 		if f := c.expectSent(id+1, cimpb.CodeStored); f.GetSeq() != id+1 || f.GetLogEpoch() != 4 {
 			t.Errorf("stored at %v", f)
+		} else if f.GetStatus().GetOffline() != (id+1 == 2) {
+			t.Errorf("of message %d the receiver is said to be offline: %v", id+1, f)
 		}
 	}
 	c.send(sendFrame(2, 6, "x")) // the credit is back

@@ -768,6 +768,7 @@ type Status struct {
 	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	RetryAfterMs  uint32                 `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
 	Comeback      Comeback               `protobuf:"varint,4,opt,name=comeback,proto3,enum=cim.v1.Comeback" json:"comeback,omitempty"`
+	Offline       bool                   `protobuf:"varint,5,opt,name=offline,proto3" json:"offline,omitempty"` // of a stored message: its receiver was not connected, as far as is known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -830,6 +831,13 @@ func (x *Status) GetComeback() Comeback {
 	return Comeback_COMEBACK_UNSPECIFIED
 }
 
+func (x *Status) GetOffline() bool {
+	if x != nil {
+		return x.Offline
+	}
+	return false
+}
+
 var File_cim_proto protoreflect.FileDescriptor
 
 const file_cim_proto_rawDesc = "" +
@@ -890,12 +898,13 @@ const file_cim_proto_rawDesc = "" +
 	"\x0eserver_time_ms\x18\b \x01(\x03R\fserverTimeMs\x12\x1a\n" +
 	"\binstance\x18\t \x01(\tR\binstance\x12\x1a\n" +
 	"\bfeatures\x18\n" +
-	" \x01(\x04R\bfeatures\"\x84\x01\n" +
+	" \x01(\x04R\bfeatures\"\x9e\x01\n" +
 	"\x06Status\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12$\n" +
 	"\x0eretry_after_ms\x18\x03 \x01(\rR\fretryAfterMs\x12,\n" +
-	"\bcomeback\x18\x04 \x01(\x0e2\x10.cim.v1.ComebackR\bcomeback*\x8b\x01\n" +
+	"\bcomeback\x18\x04 \x01(\x0e2\x10.cim.v1.ComebackR\bcomeback\x12\x18\n" +
+	"\aoffline\x18\x05 \x01(\bR\aoffline*\x8b\x01\n" +
 	"\aCommand\x12\t\n" +
 	"\x05LOGIN\x10\x00\x12\v\n" +
 	"\aMESSAGE\x10\x01\x12\b\n" +

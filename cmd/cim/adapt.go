@@ -85,7 +85,9 @@ func sendResult(o route.Outcome) netcore.SendResult {
 		return netcore.SendResult{Code: code, RetryAfterMs: retryAfter(code)}
 	}
 	if o.Stored {
-		return netcore.SendResult{Code: cimpb.CodeStored, Cursor: netcore.Cursor{LogEpoch: o.LogEpoch, Seq: o.Seq}}
+		return netcore.SendResult{
+			Code: cimpb.CodeStored, Cursor: netcore.Cursor{LogEpoch: o.LogEpoch, Seq: o.Seq}, Offline: !o.Online,
+		}
 	}
 	return netcore.SendResult{Code: cimpb.CodeWritten}
 }

@@ -152,6 +152,10 @@ func TestAppendSentSaysWhere(t *testing.T) {
 	both(t, got, &cimpb.Frame{
 		Cmd: cimpb.Command_SENT, ClientMsgId: 5, Group: 3, LogEpoch: 2, Seq: 1, Status: &cimpb.Status{Code: uint32(cimpb.CodeStored)},
 	})
+	got = AppendSent(before(), &Sent{ClientMsgID: 5, Code: cimpb.CodeStored, Cursor: Cursor{LogEpoch: 2, Seq: 1}, Offline: true})
+	both(t, got, &cimpb.Frame{
+		Cmd: cimpb.Command_SENT, ClientMsgId: 5, LogEpoch: 2, Seq: 1, Status: &cimpb.Status{Code: uint32(cimpb.CodeStored), Offline: true},
+	})
 }
 
 func TestAppendCIM(t *testing.T) {
@@ -251,6 +255,7 @@ func TestFieldNumbers(t *testing.T) {
 	})
 	wantNumbers(t, &cimpb.Status{}, map[string]int32{
 		"code": int32(statusCode), "text": int32(statusText), "retry_after_ms": int32(statusRetryAfterMs), "comeback": int32(statusComeback),
+		"offline": int32(statusOffline),
 	})
 }
 

@@ -12,6 +12,7 @@ const (
 	statusText         protowire.Number = 2
 	statusRetryAfterMs protowire.Number = 3
 	statusComeback     protowire.Number = 4
+	statusOffline      protowire.Number = 5
 )
 
 // Sent says what became of a SEND.
@@ -20,6 +21,7 @@ type Sent struct {
 	Code         cimpb.Code // CodeWritten, CodeStored, or why it was refused
 	Cursor                  // where it was stored; zero: nowhere
 	RetryAfterMs uint32     // of a refusal; 0: the code needs none
+	Offline      bool       // it was stored for a receiver who is not connected
 }
 
 // AppendSent appends a SENT frame. The sentence of the code goes with refusals only: nobody reads it when all
@@ -29,19 +31,22 @@ func AppendSent(dst []byte, s *Sent) []byte {
 	dst = appendInt(dst, fieldCmd, cimpb.Command_SENT)
 	dst = s.append(dst)
 	dst = appendUint(dst, fieldClientMsgID, s.ClientMsgID)
-	dst = appendStatus(dst, s.Code, s.RetryAfterMs)
+	dst = appendStatus(dst, s)
 	return seal(dst, mark, 0)
 }
 
 // appendStatus appends field status. Sentence and Comeback are look-ups in constant tables.
-func appendStatus(dst []byte, code cimpb.Code, retryAfterMs uint32) []byte {
+func appendStatus(dst []byte, s *Sent) []byte {
 	dst = protowire.AppendTag(dst, fieldStatus, protowire.BytesType)
 	dst, mark := open(dst, 0)
-	dst = appendUint(dst, statusCode, uint64(code))
-	if refused(code) {
-		dst = appendBytes(dst, statusText, code.Sentence())
-		dst = appendUint(dst, statusRetryAfterMs, uint64(retryAfterMs))
-		dst = appendInt(dst, statusComeback, code.Comeback())
+	dst = appendUint(dst, statusCode, uint64(s.Code))
+	if refused(s.Code) {
+		dst = appendBytes(dst, statusText, s.Code.Sentence())
+		dst = appendUint(dst, statusRetryAfterMs, uint64(s.RetryAfterMs))
+		dst = appendInt(dst, statusComeback, s.Code.Comeback())
+	}
+	if s.Offline {
+		dst = appendUint(dst, statusOffline, 1)
 	}
 	return seal(dst, mark, 0)
 }
