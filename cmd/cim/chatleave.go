@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -76,15 +76,15 @@ func (c *chat) sayWaiting() {
 	if c.away.Load() {
 		state = ", and there is no connection"
 	}
-	c.printer.note(fmt.Sprintf("waiting: %s without an answer%s; :q! leaves at once", messages(n), state))
+	c.printer.note("waiting for the answer to " + messages(int(n)) + state + "; :q! leaves at once")
 }
 
 // messages is a count of them.
-func messages(n int64) string {
+func messages(n int) string {
 	if n == 1 {
-		return "1 message is"
+		return "1 message"
 	}
-	return fmt.Sprintf("%d messages are", n)
+	return strconv.Itoa(n) + " messages"
 }
 
 // leave says goodbye to the server. When there is no time for it, what was not acknowledged comes again.
@@ -97,9 +97,9 @@ func (c *chat) leave() {
 // tellUnanswered sums up the sends that the end of the conversation has cut short.
 func (c *chat) tellUnanswered() {
 	if n := c.sender.unsent; n > 0 {
-		c.printer.note(fmt.Sprintf("not sent: %d messages that waited", n))
+		c.printer.note("not sent: " + messages(n) + " that waited")
 	}
 	if n := c.sender.unanswered; n > 0 {
-		c.printer.note(fmt.Sprintf("no answer yet for %d messages; some may have been delivered", n))
+		c.printer.note("no answer yet for " + messages(n) + "; some may have been delivered")
 	}
 }

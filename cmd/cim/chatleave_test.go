@@ -46,10 +46,10 @@ func leaving(t *testing.T, away bool, hold chan struct{}, lines ...string) (c *c
 // :q says what it waits for, and :q! ends the waiting at once when no answer can come.
 func TestQuitSaysWhatItWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, v, enter, settled := leaving(t, true, make(chan struct{}), "bob;;1", "bob;;2", ":q")
+		c, v, enter, settled := leaving(t, true, make(chan struct{}), "bob;;1", "bob;;2", ":q")
 		<-time.After(leaveNotice)
 		synctest.Wait()
-		const waiting = "-- waiting: 2 messages are without an answer, and there is no connection; :q!"
+		const waiting = "-- waiting for the answer to 2 messages, and there is no connection; :q!"
 		if n := strings.Count(v.text(), waiting); n != 1 {
 			t.Errorf("it is told %d times what is waited for:\n%s", n, v.text())
 		}
@@ -63,8 +63,8 @@ func TestQuitSaysWhatItWaitsFor(t *testing.T) {
 		if err := <-settled; err == nil || time.Since(begin) != 0 {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
-		if !strings.Contains(v.text(), "-- no answer yet for 2 messages; some may have been delivered") {
-			t.Errorf("the screen shows\n%s", v.text())
+		if s := c.sender; s.unanswered+s.unsent != 2 || !strings.Contains(v.text(), "-- no answer yet for "+messages(s.unanswered)) {
+			t.Errorf("not sent %d, without an answer %d; the screen shows\n%s", s.unsent, s.unanswered, v.text())
 		}
 	})
 }
@@ -75,7 +75,7 @@ func TestQuitEndsWithTheLastAnswer(t *testing.T) {
 		_, v, _, settled := leaving(t, false, hold, "bob;;1", ":q")
 		<-time.After(leaveNotice)
 		synctest.Wait()
-		if !strings.Contains(v.text(), "-- waiting: 1 message is without an answer; :q! leaves at once") {
+		if !strings.Contains(v.text(), "-- waiting for the answer to 1 message; :q! leaves at once") {
 			t.Errorf("the screen shows\n%s", v.text())
 		}
 		close(hold)
@@ -135,6 +135,20 @@ func TestTypingWithoutAConnection(t *testing.T) {
 	if n := strings.Count(v.text(), "-- not connected"); n != 2 {
 		t.Errorf("in two outages it is told %d times:\n%s", n, v.text())
 	}
+}
+
+// That somebody is offline is told with the first message that has to wait for them, and again after they were there.
+func TestReceiverIsOffline(t *testing.T) {
+	c, v, _ := newScreenChat(t)
+	for _, offline := range []bool{false, true, true, false, true} {
+		c.sent(outgoing{to: "bob", text: "x"}, client.Receipt{Code: cimpb.CodeStored, Offline: offline})
+	}
+	c.sent(outgoing{text: "x"}, client.Receipt{Code: cimpb.CodeWritten})
+	v.shows("-- stored for bob, who is offline", "-- stored for bob, who is offline", "alice> |")
+	c, v, _ = newScreenChat(t)
+	c.script = true
+	c.sent(outgoing{to: "bob", text: "x"}, client.Receipt{Code: cimpb.CodeStored, Offline: true})
+	v.shows("alice> |")
 }
 
 func TestSentencesOfAConversation(t *testing.T) {

@@ -30,6 +30,9 @@ type chat struct {
 	keeping bool // it was told in this outage that messages are kept
 	hurried bool // :q! was entered
 
+	// sent, which the sender calls
+	offline map[string]bool // receivers who were told to be so
+
 	// State, which is never called twice at a time
 	lost bool // it was told that the connection is gone
 

@@ -67,6 +67,20 @@ func (c *chat) missesEveryone(in input) bool {
 	return true
 }
 
+// sayStored tells a person that somebody is not there to read, once until they are.
+func (c *chat) sayStored(to string, offline bool) {
+	if c.script || to == "" || c.offline[to] == offline {
+		return
+	}
+	if c.offline == nil {
+		c.offline = map[string]bool{}
+	}
+	c.offline[to] = offline
+	if offline {
+		c.printer.note("stored for " + to + ", who is offline")
+	}
+}
+
 // sayKept tells a person, once in an outage, what becomes of messages.
 func (c *chat) sayKept() {
 	away := c.away.Load()

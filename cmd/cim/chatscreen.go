@@ -158,7 +158,8 @@ func (c *chat) received(m *client.Message) {
 }
 
 // sent notes a message that was acknowledged.
-func (c *chat) sent(o outgoing, _ client.Receipt) {
+func (c *chat) sent(o outgoing, r client.Receipt) {
+	c.sayStored(o.to, r.Offline)
 	if c.screen != nil {
 		c.keep(sentRecord(o, time.Now()))
 	}

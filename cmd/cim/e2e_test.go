@@ -119,6 +119,7 @@ func TestThreeTerminals(t *testing.T) {
 	tm.types("bob", ":q")
 	tm.shows("bob", "exit code 0")
 	tm.types("alice", "bob;;see you")
+	tm.shows("alice", "-- stored for bob, who is offline")
 	tm.types("alice", ":info")
 	tm.shows("alice", "online    1")
 	tm.open("bob-again", cim, "chat", "--route", route, "--name", "bob")
