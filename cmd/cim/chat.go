@@ -41,9 +41,9 @@ On a terminal, the line at the bottom is edited as in a shell, with history and 
 
     time<TAB>from-id<TAB>from-name<TAB>kind<TAB>text
 
-time is RFC 3339 in UTC with milliseconds; kind is private, everyone or group; backslashes, tabs, newlines and other control characters are escaped as in Go strings. Errors are lines on stderr. At the end of input, chat waits until the last message is acknowledged and ends.
+time is RFC 3339 in UTC with milliseconds; kind is private, everyone or group; backslashes, tabs, newlines and other control characters are escaped as in Go strings. What ":q word" finds is time, sent or received, id, name, kind, text. Errors are lines on stderr. At the end of input, chat waits until the last message is acknowledged and ends.
 
-Exit code: 0; 1 when the login was refused, the server ended the session, or (with input that is not a terminal) any message was refused; 2 when it was called wrongly.`
+Exit code: 0; 1 when the login was refused, the server ended the session, or (with input that is not a terminal) any message was refused, or given up with ":q!"; 2 when it was called wrongly.`
 }
 
 // Validate is called by kong after parsing.

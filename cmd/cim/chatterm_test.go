@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,6 +55,12 @@ func (tm *terminals) endsWith(name string, want ...string) []string {
 	}
 }
 
+// picture shows the screen with go test -v: so the ones in docs/chat.md were made.
+func (tm *terminals) picture(name, title string) {
+	tm.t.Helper()
+	tm.t.Logf("%s\n%s", title, strings.Join(tm.rows(name), "\n"))
+}
+
 // keys presses keys without Enter.
 func (tm *terminals) keys(name, text string) {
 	tm.t.Helper()
@@ -66,7 +73,14 @@ func (tm *terminals) keys(name, text string) {
 // conversation is alice at a terminal of 80 by 24 and bob at a pipe.
 func conversation(t *testing.T) (tm *terminals, bob *chatter, alice *chatter) {
 	t.Helper()
-	h := newHome(t, newTestNode(t))
+	tm, _, bob, alice = conversationAt(t)
+	return tm, bob, alice
+}
+
+// conversationAt says where it takes place, too.
+func conversationAt(t *testing.T) (tm *terminals, h chatHome, bob *chatter, alice *chatter) {
+	t.Helper()
+	h = newHome(t, newTestNode(t))
 	cim, tm := buildCIM(t), newTerminals(t)
 	bob = h.chat(t, "bob").ready()
 	tm.chatPane(cim, h, "alice", 80, 24)
@@ -82,7 +96,7 @@ func conversation(t *testing.T) (tm *terminals, bob *chatter, alice *chatter) {
 			alice.id, _ = strconv.ParseInt(f[1], 10, 64)
 		}
 	}
-	return tm, bob, alice
+	return tm, h, bob, alice
 }
 
 // typedLine is of three rows at 80 columns, with wide characters among its text.
@@ -118,6 +132,9 @@ func TestTerminalTypingAmongMessages(t *testing.T) {
 		<-tick.C
 		bob.say(fmt.Sprintf("message %d", i))
 		tm.keys("alice", string(runes[i*len(runes)/messages:(i+1)*len(runes)/messages]))
+		if i == messages*3/4 {
+			tm.picture("alice", "while it is typed")
+		}
 	}
 	tm.shows("alice", fmt.Sprintf("bob: message %d", messages-1))
 	above := tm.endsWith("alice", rowsOf("alice> "+typedLine, 80)...)
@@ -139,6 +156,7 @@ func TestTerminalTypingAmongMessages(t *testing.T) {
 		if last := above[len(above)-1]; !strings.HasSuffix(last, fmt.Sprintf("bob: message %d", messages-1)) {
 			t.Errorf("at %v the row above the line is %q", size, last)
 		}
+		tm.picture("alice", fmt.Sprint("resized to ", size))
 	}
 	tm.tmux("send-keys", "-t", "alice", "Enter")
 	bob.hears(alice, "alice", "everyone", typedLine)
@@ -166,24 +184,33 @@ func TestTerminalPaste(t *testing.T) {
 			bob.hears(alice, "alice", kind, fmt.Sprintf("%s line %d of a paste", kind, i))
 		}
 		tm.endsWith("alice", rest)
+		tm.picture("alice", "after a paste, "+kind)
 		tm.tmux("send-keys", "-t", "alice", "C-u")
 	}
 }
 
-// What a peer sends cannot move the cursor, clear or recolour the screen, ring, or set a title.
+// What a peer sends cannot move the cursor, clear or recolour the screen, ring, or set a title. Nor can a name:
+// accounts cannot have such a one, but CIM's /sendMsg takes any.
 func TestTerminalHostileText(t *testing.T) {
-	tm, bob, _ := conversation(t)
+	tm, h, bob, alice := conversationAt(t)
 	title := tm.tmux("display-message", "-p", "-t", "alice", "#{pane_title}")
 	tm.keys("alice", "half a line")
 	bob.say("\x1b[2J\x1b[H\x1b[31mred\x1b]0;owned\x07\x1b[?1049h\x1bc", "\u009b2J\u202eturned\u2066\b\b\r\x0e", "👨\u200d👩\u200d👧 e\u0301 שלום")
 	tm.shows("alice", "שלום")
+	name, err := json.Marshal("\x1b[31mroot\x1b[0m\x1b]2;x\a\u202e\r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cimHTTP{t, h.route}.post("/sendMsg", fmt.Sprintf(`{"userId":%d,"msg":"who am I?","properties":{"sendUserName":%s}}`, alice.id, name), "9000")
+	tm.shows("alice", `\x1b[31mroot\x1b[0m\x1b]2;x\a\u202e\r -> you: who am I?`)
+	tm.picture("alice", "a name and texts full of escape sequences")
 	above := tm.endsWith("alice", "alice> half a line")
 	want := []string{
 		`bob: \x1b[2J\x1b[H\x1b[31mred\x1b]0;owned\a\x1b[?1049h\x1bc`,
 		`bob: \u009b2J\u202eturned\u2066\b\b\r\x0e`,
 	}
 	for i, w := range want {
-		if row := above[len(above)-3+i]; !strings.HasSuffix(row, " "+w) || !strings.Contains(row, ":") {
+		if row := above[len(above)-4+i]; !strings.HasSuffix(row, " "+w) || !strings.Contains(row, ":") {
 			t.Errorf("row %q, want it to end with %q", row, w)
 		}
 	}
