@@ -24,6 +24,7 @@ const maxPush = 2 << 20
 type pushCmd struct {
 	Application applicationFlags `embed:""`
 	To          []string         `help:"Receiver, by id or by name; may be given many times." placeholder:"ID|NAME" sep:"none"`
+	ToFile      string           `name:"to-file" help:"Receivers, one a line, by id or by name; - reads them from stdin." placeholder:"FILE" type:"path"`
 	All         bool             `help:"To everyone who is connected."`
 	Group       string           `help:"Groups are not in this version." placeholder:"ID"`
 	QoS         *int             `name:"qos" help:"1: stored for the receiver before it is said to be sent; 0: to who is connected now. Default: 1, and 0 for --all." placeholder:"0|1"`
@@ -34,7 +35,7 @@ type pushCmd struct {
 
 // Help is shown by cim push --help.
 func (c *pushCmd) Help() string {
-	return `Prints one line for each receiver, in the order of the command line:
+	return `Prints one line for each receiver, in the order of the command line, those of --to-file last:
 
     id<TAB>result<TAB>seq
 
@@ -50,10 +51,12 @@ func (c *pushCmd) Validate() error {
 	switch {
 	case c.Group != "":
 		return errors.New("--group: groups are not in this version")
-	case len(c.To) == 0 && !c.All:
-		return errors.New("nobody to send to: give --to ID|NAME, as often as you like, or --all")
-	case len(c.To) > 0 && c.All:
-		return errors.New("give --to or --all, not both")
+	case !c.named() && !c.All:
+		return errors.New("nobody to send to: give --to ID|NAME, as often as you like, --to-file FILE, or --all")
+	case c.named() && c.All:
+		return errors.New("give --to and --to-file, or --all, not both")
+	case c.ToFile == stdinFile && c.Text != nil && *c.Text == stdinFile:
+		return errors.New("the text and the receivers cannot both come from stdin: give one of them otherwise")
 	case (c.Text == nil) == (c.PayloadFile == ""):
 		return errors.New("give either TEXT (- for stdin) or --payload-file FILE")
 	case c.QoS != nil && *c.QoS != 0 && *c.QoS != 1:
@@ -62,17 +65,31 @@ func (c *pushCmd) Validate() error {
 		return errors.New("--qos 1 is not for --all: a message to everyone reaches who is connected now")
 	}
 	for _, who := range c.To {
-		if _, isID := accountID(who); !isID && route.CheckName(norm.NFC.String(who)) != nil {
+		if !isReceiver(who) {
 			return fmt.Errorf("--to %q is neither an id nor a name", who)
 		}
 	}
 	return c.Application.check()
 }
 
+// stdinFile stands for stdin where a file or a text is asked for.
+const stdinFile = "-"
+
+// named reports whether receivers are named one by one.
+func (c *pushCmd) named() bool { return len(c.To) > 0 || c.ToFile != "" }
+
+func isReceiver(who string) bool {
+	_, isID := accountID(who)
+	return isID || route.CheckName(norm.NFC.String(who)) == nil
+}
+
 // Run sends and prints what became of it.
 func (c *pushCmd) Run(ctx context.Context, io streams) error {
 	app, err := c.Application.open()
 	if err != nil {
+		return err
+	}
+	if err := c.readReceivers(io.in); err != nil {
 		return err
 	}
 	m, err := c.message(io.in)
@@ -114,7 +131,7 @@ func (c *pushCmd) message(in io.Reader) (pushMessage, error) {
 	switch {
 	case c.PayloadFile != "":
 		m.Payload, err = readPayload(c.PayloadFile)
-	case *c.Text == "-":
+	case *c.Text == stdinFile:
 		m.Text, err = readText(in)
 	default:
 		m.Text = c.Text
