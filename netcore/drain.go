@@ -11,7 +11,8 @@ import (
 // Drain sends all users elsewhere, evenly over that time: sessions with hello get MOVE and stay until their client
 // has a new one; those of CIM are closed. Meanwhile the server refuses logins and places, and does everything else.
 // Drain returns when all sessions have gone, or with ctx's error; Stop then tells those who are left.
-// The server has to be out of the registry before. Errors: ErrStopping, also for a second call.
+// The server stays in the registry meanwhile: others have to reach the users that it still has, and end the sessions of those
+// who have moved. Errors: ErrStopping, also for a second call.
 func (s *Server) Drain(ctx context.Context, over time.Duration) error {
 	if s.ctx == nil || s.stopping.Load() || s.draining.Swap(true) {
 		return ErrStopping

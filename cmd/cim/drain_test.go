@@ -120,8 +120,10 @@ func TestDrainUnderTraffic(t *testing.T) {
 		t.Fatalf("the two are on %s and %s", from, bob.Session().Instance)
 	}
 	drainedCh, stopCh := make(chan error, 1), make(chan struct{})
-	leave[from]()
-	go func() { drainedCh <- servers[from].Drain(t.Context(), 500*time.Millisecond) }()
+	go func() {
+		defer leave[from]()
+		drainedCh <- servers[from].Drain(t.Context(), 500*time.Millisecond)
+	}()
 	sentCh := make(chan int, 1)
 	go func() {
 		n := 0

@@ -327,7 +327,8 @@ func (n *node) serve(ctx context.Context, out io.Writer, within time.Duration) (
 }
 
 // moveClients sends the clients of a server of a cluster to others, over the time that was set for it. Who has not gone by
-// then is told so by the stop.
+// then is told so by the stop. The server stays listed meanwhile: it is there that the others find who has not gone yet, and
+// that they end the session of who has. It refuses new users itself.
 func (n *node) moveClients(ctx context.Context) {
 	if n.server == nil || n.drain <= 0 {
 		return
@@ -347,8 +348,8 @@ func (n *node) Close(ctx context.Context) error {
 		n.stopMonitors()
 	}
 	if n.leave != nil {
-		n.leave()
 		n.moveClients(ctx)
+		n.leave()
 	}
 	if n.api != nil {
 		errs = append(errs, n.api.Shutdown(ctx))

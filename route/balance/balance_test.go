@@ -135,6 +135,8 @@ func TestLeastConnections(t *testing.T) {
 		"connections, not sessions":  {fixedLoads{"i000": full, "i001": {Sessions: 9, Conns: 9}, "i002": {Conns: 100, Sessions: 0}}, []string{"i001"}},
 		"nobody has said anything":   {fixedLoads{}, []string{"i000", "i001", "i002"}},
 		"nobody to ask":              {nil, []string{"i000", "i001", "i002"}},
+		"not one that drains":        {fixedLoads{"i000": full, "i001": {Conns: 1, Draining: true}, "i002": full}, []string{"i000", "i002"}},
+		"all drain":                  {fixedLoads{"i000": {Draining: true}, "i001": {Draining: true}, "i002": {Draining: true}}, []string{"i000", "i001", "i002"}},
 		"the last one":               {fixedLoads{"i000": full, "i001": full, "i002": {Conns: 99}}, []string{"i002"}},
 		"all the same, and not none": {fixedLoads{"i000": full, "i001": full, "i002": full}, []string{"i000", "i001", "i002"}},
 	} {

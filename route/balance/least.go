@@ -1,13 +1,14 @@
 package balance
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"cim/route"
 )
 
 // leastConnections picks the server with the fewest connections by what it last said. One that has said
-// nothing yet counts as empty: it is asked next, and then it has.
+// nothing yet counts as empty: it is asked next, and then it has. One that drains, and gets emptier by it, counts as full.
 type leastConnections struct{ loads Loads }
 
 // Pick implements Balancer. Among equals it picks at random, so that routes that know the same do not all
@@ -34,5 +35,8 @@ func (b leastConnections) conns(instance string) int {
 		return 0
 	}
 	l, _ := b.loads.Load(instance)
+	if l.Draining {
+		return math.MaxInt
+	}
 	return l.Conns
 }
