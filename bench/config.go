@@ -33,6 +33,7 @@ type IdleConfig struct {
 	Rate        float64       // connects a second, of all workers together
 	Silent      int           // connections that stop their heartbeats when the hold begins
 	ServerPID   int           // to read the server's memory in /proc; 0: only its /metrics
+	PIDs        []int         // of processes whose memory, files and CPU time are read in /proc
 	Seed        uint64        // chooses the accounts and the silent ones
 	Timeout     time.Duration // from connect to WELCOME
 	HTTPConns   int           // for logins, per worker

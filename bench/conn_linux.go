@@ -29,8 +29,9 @@ type conn struct {
 	due     time.Duration // of the last PING, by the schedule
 	written time.Duration // when something was last written
 	fd      int32
-	unheard uint16     // PINGs without a PONG
+	place   int32      // in the share
 	code    cimpb.Code // what the server said before it closes
+	unheard uint16     // PINGs without a PONG
 	state   connState
 	silent  bool
 }

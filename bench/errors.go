@@ -17,4 +17,8 @@ var (
 	ErrServerDied = errors.New("bench: the server died")
 	// ErrLost says that what a server had acknowledged never arrived. The report is complete.
 	ErrLost = errors.New("bench: acknowledged messages were lost")
+	// ErrDoubled says that messages came twice, or behind later ones. The report is complete.
+	ErrDoubled = errors.New("bench: messages were doubled or out of order")
+	// ErrNothingSent says that a run had nothing to measure. The report is complete.
+	ErrNothingSent = errors.New("bench: nothing was sent")
 )

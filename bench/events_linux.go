@@ -56,6 +56,9 @@ func (s *swarm) handle(i int) {
 		s.connected(i, c)
 	case stateGreeting, stateOpen:
 		s.read(c)
+		if s.traffic != nil {
+			s.traffic.flush(i)
+		}
 	}
 }
 
@@ -119,6 +122,7 @@ func (s *swarm) readOnce(c *conn) bool {
 		return false
 	}
 	buf := s.scratch[:held+n]
+	s.tally.Sends.BytesIn += int64(n)
 	taken, err := eachFrame(buf, func(payload []byte) bool { return s.frame(c, payload) })
 	if err != nil {
 		s.drop(c, reasonBadFrame)
@@ -151,7 +155,9 @@ func (s *swarm) frame(c *conn, payload []byte) bool {
 	case cimpb.Command_ERROR, cimpb.Command_KICK, cimpb.Command_MOVE:
 		c.code = statusCode(v.Status)
 	default:
-		s.tally.Messages++
+		if s.traffic == nil || !s.traffic.frame(int(c.place), &v) {
+			s.tally.Messages++
+		}
 	}
 	return true
 }
@@ -207,6 +213,9 @@ func (s *swarm) drop(c *conn, reason string) {
 		s.silent = append(s.silent, s.now()-c.written)
 	} else {
 		s.tally.Drops[reason]++
+	}
+	if s.traffic != nil {
+		s.traffic.closed(int(c.place))
 	}
 	s.unheard -= int(c.unheard)
 	s.tally.Unanswered += int64(c.unheard)

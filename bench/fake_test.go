@@ -50,6 +50,7 @@ type fakeServer struct {
 	closedPort int
 	tls        *tls.Config // nil: plain
 	key        string      // of the application; empty: no secrets are asked for
+	relay      *relay      // nil: who sends anything but a PING is cut off
 	idleAfter  int         // PINGs of all connections without one of its own that make a connection idle; 0: never
 
 	wg sync.WaitGroup
@@ -66,7 +67,8 @@ type fakeServer struct {
 
 type fakeConn struct {
 	net.Conn
-	lastPing int // value of fakeServer.pings, 0 before LOGIN; guarded by its mu
+	lastPing int   // value of fakeServer.pings, 0 before LOGIN; guarded by its mu
+	user     int64 // of its LOGIN
 }
 
 func newFakeServer(t *testing.T, behaviours map[int]behaviour) *fakeServer {
@@ -254,8 +256,12 @@ func (s *fakeServer) serve(c *fakeConn) {
 				behave, open = s.greet(c, payload)
 				return open
 			}
+			if !isPong(payload) {
+				open = s.relay != nil && s.relay.take(s, c, payload)
+				return open
+			}
 			pings++
-			open = isPong(payload) && s.answer(c, behave, pings)
+			open = s.answer(c, behave, pings)
 			return open
 		})
 		if err != nil || !open {
@@ -287,9 +293,12 @@ func (s *fakeServer) greet(c *fakeConn, payload []byte) (behaviour, bool) {
 	case unwelcoming:
 		return behave, true
 	}
-	s.send(c, behave, &cimpb.Frame{Cmd: cimpb.Command_WELCOME, Welcome: &cimpb.Welcome{
-		HeartbeatMs: s.heartbeat, IdleTimeoutMs: s.heartbeat * 5 / 2,
-	}})
+	w := &cimpb.Welcome{HeartbeatMs: s.heartbeat, IdleTimeoutMs: s.heartbeat * 5 / 2}
+	c.user = f.GetUserId()
+	if s.relay != nil {
+		s.relay.welcome(c, w)
+	}
+	s.send(c, behave, &cimpb.Frame{Cmd: cimpb.Command_WELCOME, Welcome: w})
 	return behave, true
 }
 

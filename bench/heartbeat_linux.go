@@ -16,8 +16,8 @@ func (s *swarm) startHeartbeats(granted time.Duration) {
 	s.beat = s.beats.next(s.now())
 }
 
-// beating reports whether PINGs are to be sent.
-func (s *swarm) beating() bool { return s.beats.period > 0 && s.drainBy == 0 }
+// beating reports whether PINGs are to be sent. Who writes to others needs none: their server grants hours.
+func (s *swarm) beating() bool { return s.beats.period > 0 && s.drainBy == 0 && s.traffic == nil }
 
 // sendHeartbeats sends all PINGs that are due. Connections that are not open have their turn and do nothing
 // with it, so that phases never shift.

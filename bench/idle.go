@@ -89,7 +89,8 @@ func (r *Idle) prepare(ctx context.Context) ([]account, *probe, error) {
 		return nil, nil, err
 	}
 	local := server.Addr().IsLoopback()
-	return users, &probe{route: r.route, proc: os.DirFS("/proc"), pid: r.cfg.ServerPID, local: local}, nil
+	proc := os.DirFS("/proc")
+	return users, &probe{route: r.route, proc: proc, pid: r.cfg.ServerPID, others: processes{proc, r.cfg.PIDs}, local: local}, nil
 }
 
 // findServer logs one device in, which claims nothing, and checks that this machine has the ports for the
@@ -157,6 +158,10 @@ func (r *Idle) jobs(users []account, start time.Time) []job {
 
 // load runs the fleet through its three phases.
 func (r *Idle) load(ctx context.Context, users []account, probe *probe, before sample) (*Report, error) {
+	others, err := probe.others.sample()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	began := time.Now()
 	f, err := startFleet(ctx, r.cfg.Command, r.jobs(users, began), r.screen)
@@ -181,11 +186,13 @@ func (r *Idle) load(ctx context.Context, users []account, probe *probe, before s
 	if err != nil {
 		return nil, err
 	}
+	uses := probe.others.use(others)
 	f.send(command{Finish: true})
 	if err := r.follow(ctx, f, nil, f.done, nil); err != nil {
 		return nil, err
 	}
 	rep := r.report(f, ramp, held)
+	rep.Processes = uses
 	rep.Memory, rep.MemoryConnections = compare(before, after, open), open
 	return rep, verdict(rep)
 }

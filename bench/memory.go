@@ -44,6 +44,8 @@ type probe struct {
 	proc  fs.FS // /proc, or nil where there is none
 	pid   int   // of the server; 0: only what /metrics says
 	local bool  // the server is on this machine, and so are both ends of its connections
+
+	others processes
 }
 
 // sample reads what there is to read. Errors: only for what was asked for by process id.

@@ -28,7 +28,8 @@ type job struct {
 	Timeout   time.Duration `json:"timeout_ns"`
 	TLS       TLSFiles      `json:"tls"`
 	HTTPConns int           `json:"http_conns"`
-	Progress  time.Duration `json:"progress_ns"` // distance of notices
+	Progress  time.Duration `json:"progress_ns"`    // distance of notices
+	Send      *sendJob      `json:"send,omitempty"` // nil: nobody sends
 }
 
 // name is the account name of the share's i-th connection.
@@ -51,6 +52,7 @@ type notice struct {
 	// Only in a result:
 	Histogram   string          `json:"histogram,omitempty"`
 	SilentTimes []time.Duration `json:"silent_times_ns,omitempty"` // last write to close, of the silent ones
+	Send        *sendResult     `json:"send,omitempty"`
 	Error       string          `json:"error,omitempty"`
 }
 
@@ -65,7 +67,9 @@ type tally struct {
 	Messages   int64          `json:"messages"`   // frames that a scenario did not ask for
 	Drops      map[string]int `json:"drops,omitempty"`
 	Silenced   map[string]int `json:"silenced,omitempty"` // closes of silent connections
+	Servers    map[string]int `json:"servers,omitempty"`  // WELCOMEs, by the server's instance
 	Granted    Granted        `json:"granted"`
+	Sends      SendCounts     `json:"sends"`
 }
 
 // Granted is the range of what servers granted in WELCOME.
@@ -76,7 +80,9 @@ type Granted struct {
 	IdleTimeoutMax uint32 `json:"idle_timeout_max_ms"`
 }
 
-func newTally() tally { return tally{Drops: map[string]int{}, Silenced: map[string]int{}} }
+func newTally() tally {
+	return tally{Drops: map[string]int{}, Silenced: map[string]int{}, Servers: map[string]int{}}
+}
 
 // dropped counts the connections that were lost or never came about.
 func (t *tally) dropped() int { return sum(t.Drops) }
@@ -107,7 +113,11 @@ func (t *tally) add(o tally) {
 	for reason, n := range o.Silenced {
 		t.Silenced[reason] += n
 	}
+	for server, n := range o.Servers {
+		t.Servers[server] += n
+	}
 	t.Granted.add(o.Granted)
+	t.Sends.add(o.Sends)
 }
 
 func (g *Granted) add(o Granted) {

@@ -37,9 +37,11 @@ type Report struct {
 
 	Silent *SilentReport `json:"silent,omitempty"`
 
-	Memory            []Memory `json:"memory"`
-	MemoryConnections int      `json:"memory_connections"` // that were open when the second sample was taken
-	WorkerFailures    []string `json:"worker_failures,omitempty"`
+	Servers           map[string]int `json:"servers"` // connections that got a WELCOME, by the server's instance
+	Memory            []Memory       `json:"memory"`
+	MemoryConnections int            `json:"memory_connections"` // that were open when the second sample was taken
+	Processes         []ProcessUse   `json:"processes,omitempty"`
+	WorkerFailures    []string       `json:"worker_failures,omitempty"`
 }
 
 // ReportConfig is the configuration as it was run.
@@ -76,7 +78,7 @@ func (r *Idle) report(f *fleet, ramp, held time.Duration) *Report {
 		RampSeconds: ramp.Seconds(), HeldSeconds: held.Seconds(),
 		Connected: t.Connected, Open: t.Open, Dropped: t.dropped(), Drops: t.Drops, Granted: t.Granted,
 		Pings: t.Pings, Pongs: t.Pongs, Late: t.Late, Unanswered: t.Unanswered, Messages: t.Messages,
-		WorkerFailures: f.failures(),
+		Servers: t.Servers, WorkerFailures: f.failures(),
 	}
 	rtt, silent, err := f.measured()
 	if err != nil {
@@ -130,11 +132,25 @@ func (r *Report) WriteText(w io.Writer) error {
 		micros(r.RTT.P50), micros(r.RTT.P90), micros(r.RTT.P99), micros(r.RTT.P999), micros(r.RTT.Max))
 	row("", "from when each PING was due, so that a stall counts for all heartbeats it held up")
 	r.silentRows(row)
+	serverRow(row, r.Servers)
 	r.memoryRows(row)
+	processRows(row, r.Processes)
 	for _, failure := range r.WorkerFailures {
 		row("failed", "%s", failure)
 	}
 	return t.Flush()
+}
+
+// serverRow tells how connections are spread, where there is more than one server.
+func serverRow(row rowFunc, servers map[string]int) {
+	if len(servers) < 2 {
+		return
+	}
+	parts := make([]string, 0, len(servers))
+	for _, instance := range byCount(servers) {
+		parts = append(parts, fmt.Sprintf("%s %s", group(servers[instance]), instance))
+	}
+	row("servers", "%d: %s", len(servers), strings.Join(parts, ", "))
 }
 
 type rowFunc func(name, format string, args ...any)
@@ -178,7 +194,7 @@ func (r *Report) memoryRows(row rowFunc) {
 }
 
 // byCount orders reasons, the most frequent first.
-func byCount(counts map[string]int) []string {
+func byCount[N int | int64](counts map[string]N) []string {
 	reasons := slices.Sorted(maps.Keys(counts))
 	sort.SliceStable(reasons, func(i, j int) bool { return counts[reasons[i]] > counts[reasons[j]] })
 	return reasons

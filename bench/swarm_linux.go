@@ -34,6 +34,7 @@ type swarm struct {
 	progress time.Duration // when the next notice is due
 	tally    tally
 	rtt      *histogram
+	traffic  *traffic        // nil: nobody sends
 	silent   []time.Duration // see notice.SilentTimes
 	scratch  []byte
 	spare    []mail
@@ -58,8 +59,14 @@ func newSwarm(j job, notify func(notice) error) (*swarm, error) {
 		conns: make([]conn, j.Share.Count), tally: newTally(), rtt: newHistogram(),
 		scratch: make([]byte, 2*frameLimit),
 	}
+	for i := range s.conns {
+		s.conns[i].place = int32(i)
+	}
 	for _, i := range j.Silent {
 		s.conns[i].silent = true
+	}
+	if j.Send != nil {
+		s.traffic = newTraffic(s, *j.Send)
 	}
 	return s, nil
 }
@@ -89,6 +96,9 @@ func (s *swarm) run(ctx context.Context) error {
 func (s *swarm) round(ctx context.Context) error {
 	s.takeMail()
 	s.sendHeartbeats()
+	if s.traffic != nil {
+		s.traffic.sendDue()
+	}
 	s.expireGreetings()
 	if err := s.tellProgress(); err != nil {
 		return err
@@ -104,7 +114,12 @@ func (s *swarm) round(ctx context.Context) error {
 }
 
 func (s *swarm) finished() bool {
-	return s.drainBy > 0 && (s.unheard == 0 || s.now() >= s.drainBy)
+	return s.drainBy > 0 && (s.quiet() || s.now() >= s.drainBy)
+}
+
+// quiet reports whether nothing is under way that is worth waiting for.
+func (s *swarm) quiet() bool {
+	return s.unheard == 0 && (s.traffic == nil || s.traffic.quiet())
 }
 
 // nextDue is the earliest moment at which the loop has something to do by itself.
@@ -116,10 +131,15 @@ func (s *swarm) nextDue() time.Duration {
 	if len(s.greeting) > 0 {
 		due = min(due, s.greeting[0].by)
 	}
+	if s.traffic != nil {
+		if send, ok := s.traffic.nextDue(); ok {
+			due = min(due, send)
+		}
+	}
 	switch {
 	case s.drainBy == 0:
 		return due
-	case s.unheard == 0:
+	case s.quiet():
 		return 0 // one last look at what has come
 	}
 	return min(due, s.drainBy)
@@ -132,12 +152,27 @@ func (s *swarm) takeMail() {
 		case m.login != nil:
 			s.start(m.login)
 		case m.command.Hold:
-			s.holding = true
+			s.hold()
 		case m.command.Finish:
-			s.drainBy = s.now() + drainTime
+			s.finish()
 		}
 	}
 	clear(s.spare)
+}
+
+// hold begins what the run is about.
+func (s *swarm) hold() {
+	s.holding = true
+	if s.traffic != nil {
+		s.traffic.begin()
+	}
+}
+
+func (s *swarm) finish() {
+	s.drainBy = s.now() + drainTime
+	if s.traffic != nil {
+		s.drainBy = s.traffic.finish()
+	}
 }
 
 // tellProgress reports each second, and when the last connection has been tried.
@@ -169,7 +204,14 @@ func (s *swarm) result() error {
 	if err != nil {
 		return fmt.Errorf("encode the histogram: %w", err)
 	}
-	return s.notify(notice{Kind: noticeResult, Tally: s.tally, Histogram: text, SilentTimes: s.silent})
+	n := notice{Kind: noticeResult, Histogram: text, SilentTimes: s.silent}
+	if s.traffic != nil {
+		if n.Send, err = s.traffic.results(); err != nil {
+			return err
+		}
+	}
+	n.Tally = s.tally
+	return s.notify(n)
 }
 
 func (s *swarm) close() {
@@ -195,7 +237,11 @@ func (s *swarm) welcome(c *conn, w *cimpb.Welcome) {
 	c.state = stateOpen
 	s.tally.Connected++
 	s.tally.Open++
+	s.tally.Servers[w.GetInstance()]++
 	s.settle()
+	if s.traffic != nil {
+		s.traffic.welcomed(int(c.place), w)
+	}
 	s.tally.Granted.add(Granted{
 		HeartbeatMin: w.GetHeartbeatMs(), HeartbeatMax: w.GetHeartbeatMs(),
 		IdleTimeoutMin: w.GetIdleTimeoutMs(), IdleTimeoutMax: w.GetIdleTimeoutMs(),
