@@ -18,6 +18,7 @@ import (
 // benchCmd is the load harness: a command per scenario.
 type benchCmd struct {
 	Idle    benchIdleCmd    `cmd:"" help:"Hold connections that only heartbeat; see who is dropped and what the server pays."`
+	Send    benchSendCmd    `cmd:"" help:"Have users write to each other; see what is lost or doubled, how long it takes and what it costs."`
 	Hostile benchHostileCmd `cmd:"" help:"Attack a server with mutated frames and useless connections; see what honest users notice."`
 	Worker  benchWorkerCmd  `cmd:"" hidden:"" help:"Hold connections for another bench command, which starts this one."`
 	Attack  benchAttackCmd  `cmd:"" hidden:"" help:"Attack for another bench command, which starts this one."`
@@ -37,6 +38,7 @@ type benchIdleCmd struct {
 	Rate        float64       `help:"Connects a second at most, over all workers." default:"2000"`
 	Silent      int           `help:"Connections that stop their heartbeats when the hold begins." default:"0"`
 	ServerPID   int           `name:"server-pid" help:"Process id of the server on this machine, to read its memory in /proc; 0: its /metrics alone." default:"0"`
+	PID         []int         `name:"pid" help:"Process ids of several servers, routes and stores on this machine, whose CPU time and memory are told." placeholder:"PID,..."`
 	Seed        uint64        `help:"Chooses accounts and silent ones; 0: another one each time." default:"0"`
 	JSON        bool          `name:"json" help:"Print the report as one JSON object."`
 	clientTLSFlags
@@ -54,7 +56,7 @@ func (c *benchIdleCmd) idle(log io.Writer, statusEvery time.Duration) bench.Idle
 	cfg := bench.DefaultIdle()
 	cfg.Route, cfg.Connections, cfg.Heartbeat, cfg.For = c.Route, c.Connections, c.Heartbeat, c.For
 	cfg.Workers, cfg.Rate, cfg.Silent, cfg.ServerPID, cfg.Seed = c.Workers, c.Rate, c.Silent, c.ServerPID, c.Seed
-	cfg.Log = log
+	cfg.Log, cfg.PIDs = log, c.PID
 	cfg.TLS = bench.TLSFiles{CA: c.TLSCA, Cert: c.TLSCert, Key: c.TLSKey, ServerName: c.TLSServerName}
 	if statusEvery > 0 {
 		cfg.StatusEvery = statusEvery
