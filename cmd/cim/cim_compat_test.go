@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,12 @@ func (c *cimClient) login(code string) cimAnswer {
 // taken: LOGIN is not answered.
 func (c *cimClient) connect() {
 	c.cimHTTP.t.Helper()
+	c.connectTo(c.place())
+}
+
+// place is CIM's login: it returns where the client is to connect.
+func (c *cimClient) place() (addr string) {
+	c.cimHTTP.t.Helper()
 	var at struct {
 		IP            string
 		CimServerPort int
@@ -44,7 +51,12 @@ func (c *cimClient) connect() {
 	if err := json.Unmarshal(c.login("9000").DataBody, &at); err != nil {
 		c.cimHTTP.t.Fatal(err)
 	}
-	c.wire = dialWire(c.cimHTTP.t, at.IP+":"+strconv.Itoa(at.CimServerPort))
+	return net.JoinHostPort(at.IP, strconv.Itoa(at.CimServerPort))
+}
+
+func (c *cimClient) connectTo(addr string) {
+	c.cimHTTP.t.Helper()
+	c.wire = dialWire(c.cimHTTP.t, addr)
 	c.writeFrame(&cimpb.Frame{Text: c.name, UserId: c.id})
 }
 
@@ -94,6 +106,16 @@ func (c *cimClient) expect(want ...string) {
 	if !slices.Equal(got, want) {
 		c.cimHTTP.t.Fatalf("%s heard %q, want %q", c.name, got, want)
 	}
+}
+
+func (c *cimClient) offLine() {
+	c.cimHTTP.t.Helper()
+	c.post("/offLine", fmt.Sprintf(`{"userId":%d,"msg":"bye"}`, c.id), "9000")
+}
+
+func (c *cimClient) group(text string) {
+	c.cimHTTP.t.Helper()
+	c.post("/groupRoute", fmt.Sprintf(`{"userId":%d,"msg":%q}`, c.id, text), "9000")
 }
 
 func (c *cimClient) p2p(to int64, text, code string) {

@@ -29,6 +29,7 @@ type testCluster struct {
 	zk      string // address
 	folder  string
 	auth    string
+	balance string // of routes
 	servers []*clusterProcess
 	routes  []*clusterProcess
 
@@ -53,7 +54,7 @@ type clusterOption func(*testCluster)
 // startCluster starts everything, and returns when each route knows each server.
 func startCluster(t *testing.T, servers, routes int, options ...clusterOption) *testCluster {
 	t.Helper()
-	c := &testCluster{t: t, folder: t.TempDir(), auth: "token", secrets: make(map[string]string)}
+	c := &testCluster{t: t, folder: t.TempDir(), auth: "token", balance: "round-robin", secrets: make(map[string]string)}
 	for _, o := range options {
 		o(c)
 	}
@@ -90,10 +91,10 @@ func (c *testCluster) newServer(name string, more ...string) *clusterProcess {
 	return p
 }
 
-func (c *testCluster) newRoute(name string) *clusterProcess {
+func (c *testCluster) newRoute(name string, more ...string) *clusterProcess {
 	c.t.Helper()
 	p := &clusterProcess{cluster: c, name: name, http: freeAddr(c.t), side: freeAddr(c.t)}
-	p.args = append([]string{"route", "--http", p.http, "--register", "anyone", "--balance", "round-robin", "--metrics", p.side}, c.shared()...)
+	p.args = append([]string{"route", "--http", p.http, "--register", "anyone", "--balance", c.balance, "--metrics", p.side}, append(c.shared(), more...)...)
 	p.restart(c.t)
 	return p
 }
