@@ -117,6 +117,7 @@ func TestTypingWithoutAConnection(t *testing.T) {
 	c.showAway(true)
 	takes(t, c, inputLine{text: "hello"}, inputLine{text: "bob;;1"}, inputLine{text: "bob;;2"})
 	want := []string{
+		"you [not sent]: hello",
 		"-- not sent: there is no connection, and a message to everyone reaches who is on", "line at its moment",
 		"you -> bob [not sent yet]: 1",
 		"-- not connected: messages to one user are kept, and sent when the connection is", " back",

@@ -181,11 +181,11 @@ func (c *chat) take(ctx context.Context, l inputLine) (goOn bool, err error) {
 		c.refuse(err)
 		return true, nil
 	}
-	if c.missesEveryone(in) {
-		return true, nil
-	}
 	if err := c.typed(l.text, in); err != nil {
 		return false, err
+	}
+	if c.missesEveryone(in) {
+		return true, nil
 	}
 	switch in.kind {
 	case inputText:

@@ -62,11 +62,11 @@ func (p *printer) toStdout(s string) error {
 // note prints a sentence about the conversation. That stderr is gone is nothing to end for.
 func (p *printer) note(s string) { _ = p.err.write(p.paint.faint("-- "+visible(s)) + "\n") }
 
-// own prints what this user has entered, where it is not on the screen as it was typed. kept: it has to wait.
-func (p *printer) own(to, text string, kept bool, at time.Time) error {
-	state := ""
-	if kept {
-		state = p.paint.faint(" [not sent yet]")
+// own prints what this user has entered, where it is not on the screen as it was typed. state is what has to
+// be known about it, if anything.
+func (p *printer) own(to, text, state string, at time.Time) error {
+	if state != "" {
+		state = p.paint.faint(" [" + state + "]")
 	}
 	return p.toStdout(p.stamp(at, time.TimeOnly+" ") + p.ownLine(to, state, text))
 }

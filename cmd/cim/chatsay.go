@@ -57,6 +57,17 @@ func (c *chat) commandTrouble(err error) string {
 	return clause(err)
 }
 
+// stateOf is what a person has to know about a message to that user, or to everyone, that is entered now.
+func (c *chat) stateOf(to string) string {
+	switch {
+	case !c.away.Load():
+		return ""
+	case to == "":
+		return "not sent"
+	}
+	return "not sent yet"
+}
+
 // missesEveryone refuses a message to everyone while there is no connection, when a person wrote it: who is
 // online when it could go out is another audience, and it would be late.
 func (c *chat) missesEveryone(in input) bool {

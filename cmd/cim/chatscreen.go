@@ -179,7 +179,7 @@ func (c *chat) typed(line string, in input) error {
 	case c.screen == nil || in.kind == inputNothing:
 		return nil
 	case in.kind == inputText:
-		return c.printer.own(in.to, in.text, c.away.Load(), time.Now())
+		return c.printer.own(in.to, in.text, c.stateOf(in.to), time.Now())
 	}
 	return c.printer.echo(line)
 }

@@ -205,7 +205,7 @@ func TestColoursOfLines(t *testing.T) {
 	p := newPrinter(&out, &out, true)
 	p.paint = painter{[]string{"32"}}
 	m := client.Message{From: 7, FromName: "b\x1b[31m", Text: "x\x1b[0m", SentAt: nine}
-	if err := errors.Join(p.message(&m), p.own("bob", "y", false, nine), p.echo(":olu")); err != nil {
+	if err := errors.Join(p.message(&m), p.own("bob", "y", "", nine), p.echo(":olu")); err != nil {
 		t.Fatal(err)
 	}
 	p.note("z")

@@ -295,6 +295,7 @@ func TestTerminalStopsAndGoesOn(t *testing.T) {
 	tm.tmux("resize-window", "-t", "alice", "-x", "50", "-y", "12")
 	tm.keys("alice", "fg >/dev/null")
 	tm.tmux("send-keys", "-t", "alice", "Enter")
+	tm.shows("alice", "bob: while you were away")
 	above := tm.endsWith("alice", "alice> half a line")
 	if last := above[len(above)-1]; !strings.HasSuffix(last, "bob: while you were away") {
 		t.Errorf("above the line is %q", last)
@@ -312,4 +313,37 @@ func shellLine(words []string) string {
 		words[i] = "'" + w + "'"
 	}
 	return strings.Join(words, " ")
+}
+
+// While the server is dead, what is typed is answered at once; what was kept arrives when it is back. :q! does not
+// wait for that.
+func TestTerminalOutage(t *testing.T) {
+	u := startUp(t)
+	h := chatHome{u.route(), t.TempDir()}
+	cim, tm := buildCIM(t), newTerminals(t)
+	bob := h.chat(t, "bob").ready()
+	tm.chatPane(cim, h, "alice", 80, 24)
+	u.kill()
+	tm.shows("alice", "alice [offline]>")
+	tm.types("alice", "bob;;kept")
+	tm.shows("alice", "-- not connected: messages to one user are kept, and sent when the connection is back")
+	tm.types("alice", "hello")
+	tm.shows("alice", "-- not sent: there is no connection, and a message to everyone reaches who is online at its moment")
+	tm.types("alice", ":olu")
+	tm.shows("alice", "-- the route "+u.route()+" cannot be reached now; try again later")
+	u.restart(t)
+	if line := bob.line(); !strings.HasSuffix(line, "\tprivate\tkept") {
+		t.Errorf("bob reads %q", line)
+	}
+	tm.shows("alice", "-- connected again")
+	tm.endsWith("alice", "alice>")
+	tm.picture("alice", "an outage")
+	u.kill()
+	tm.shows("alice", "alice [offline]>")
+	tm.types("alice", "bob;;lost")
+	tm.types("alice", ":q")
+	tm.shows("alice", "-- waiting for the answer to 1 message, and there is no connection; :q! leaves at once")
+	tm.types("alice", ":q!")
+	tm.shows("alice", "-- not sent: 1 message that waited")
+	tm.shows("alice", "exit code 0, terminal restored")
 }
