@@ -67,7 +67,8 @@ func TestSendAsCreditAllows(t *testing.T) {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
 	wantClean(t, s, rep, 3000)
-	if rep.Connected != 22 || len(rep.Servers) != 3 || rep.Across != 11 || rep.Config.Processes != 2 {
+	// Users take turns at three servers: pairs that are six places apart share one, those five apart do not.
+	if rep.Connected != 22 || len(rep.Servers) != 3 || rep.Across != 5 || rep.Config.Processes != 2 {
 		t.Errorf("%d connected, servers %v, %d pairs across, %d workers", rep.Connected, rep.Servers, rep.Across, rep.Config.Processes)
 	}
 	if c := rep.Counts; c.BytesOut < 64*c.Sent || c.BytesIn < 64*c.Delivered {

@@ -7,8 +7,8 @@ import (
 	cimpb "cim/proto"
 )
 
-// sendJob is what a worker of a Send run has to know besides where to connect. The connections 2i and 2i+1 of its
-// share write to each other.
+// sendJob is what a worker of a Send run has to know besides where to connect. The first half of its
+// share's users and the second one write to each other.
 type sendJob struct {
 	Size  int           `json:"size"` // bytes of a payload
 	QoS   cimpb.QoS     `json:"qos"`

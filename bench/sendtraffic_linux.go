@@ -63,7 +63,9 @@ func newTraffic(s *swarm, j sendJob) *traffic {
 	return t
 }
 
-func peerOf(place int) int { return place ^ 1 }
+// peer is whom a user writes to: half the share away, because routes send those who log in one after the other to the
+// same server for a while.
+func (t *traffic) peer(place int) int { return (place + len(t.users)/2) % len(t.users) }
 
 // welcomed notes what the server grants a user.
 func (t *traffic) welcomed(place int, w *cimpb.Welcome) {
@@ -137,7 +139,7 @@ func (t *traffic) flush(place int) {
 		u.ackDue = false
 		b = frame.AppendAck(b, frame.Cursor{LogEpoch: u.inbox.epoch, Seq: u.inbox.seq})
 	}
-	if t.swarm.conns[peerOf(place)].state == stateOpen {
+	if t.swarm.conns[t.peer(place)].state == stateOpen {
 		b = t.appendSends(b, place, u)
 	}
 	t.buf = b
@@ -155,7 +157,7 @@ func (t *traffic) appendSends(b []byte, place int, u *sendUser) []byte {
 		id := u.flow.sending(due)
 		putPayloadID(t.payload, id)
 		b = frame.AppendSend(b, &frame.Send{
-			To: frame.TargetUser, ToID: t.swarm.job.Users[peerOf(place)].UserID, Payload: t.payload, ClientMsgID: id, QoS: t.job.QoS,
+			To: frame.TargetUser, ToID: t.swarm.job.Users[t.peer(place)].UserID, Payload: t.payload, ClientMsgID: id, QoS: t.job.QoS,
 		})
 		u.inFlight++
 		t.inFlight++
@@ -294,7 +296,7 @@ func (t *traffic) message(place int, v *frame.View) {
 		}
 	}
 	id, ok := payloadID(v.Payload)
-	peer := peerOf(place)
+	peer := t.peer(place)
 	if !ok || v.From != t.swarm.job.Users[peer].UserID {
 		t.counts.Foreign++
 		return
@@ -340,10 +342,10 @@ func (t *traffic) results() (*sendResult, error) {
 	r := t.result
 	r.CPU = processorTime() - t.cpu
 	for i := range t.users {
-		if t.swarm.conns[peerOf(i)].state != stateOpen {
+		if t.swarm.conns[t.peer(i)].state != stateOpen {
 			t.counts.Stranded += t.users[i].flow.missing()
 		}
-		if i%2 == 0 && t.users[i].server != t.users[i+1].server {
+		if peer := t.peer(i); i < peer && t.users[i].server != t.users[peer].server {
 			r.Across++
 		}
 	}
