@@ -59,7 +59,7 @@ func startCluster(t *testing.T, servers, routes int, options ...clusterOption) *
 		o(c)
 	}
 	if c.redis == nil {
-		c.redis = redistest.Start(t)
+		c.redis = redistest.Start(t, "--appendonly", "yes")
 	}
 	if c.zk == "" {
 		c.zk = zktest.Start(t).Addr()

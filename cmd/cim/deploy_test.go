@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -54,12 +56,32 @@ func TestComposeCommandsParse(t *testing.T) {
 	}
 }
 
+// freePair is the first of two ports, one after the other, that nobody listens on.
+func freePair(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		first, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := first.Addr().(*net.TCPAddr).Port
+		second, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+1)))
+		_ = first.Close()
+		if err == nil {
+			_ = second.Close()
+			return strconv.Itoa(port)
+		}
+	}
+	t.Fatal("no two free ports beside each other")
+	return ""
+}
+
 // The script brings up a whole cluster, in which two people talk, and takes it down again.
 func TestClusterScript(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "cluster")
 	port := func() string { _, p, _ := strings.Cut(freeAddr(t), ":"); return p }
 	env := append(os.Environ(), "CIM="+buildCIM(t), "SERVERS=1", "DRAIN=1s", "REDIS_PORT="+port(), "ZK_PORT="+port(),
-		"FRONT_PORT="+port(), "IM_PORT="+port(), "PEER_PORT="+port(), "ROUTE_PORT="+port())
+		"FRONT_PORT="+port(), "IM_PORT="+port(), "PEER_PORT="+port(), "ROUTE_PORT="+freePair(t))
 	script := func(verb string) (string, error) {
 		cmd := exec.Command("../../deploy/cluster.sh", verb, folder)
 		cmd.Env = env

@@ -52,7 +52,11 @@ func (n *node) startClusterServer(ctx context.Context, cfg nodeConfig) error {
 	if err := n.startDoors(cfg); err != nil {
 		return err
 	}
-	return n.join(n.startMonitors(cfg), cfg)
+	ctx = n.startMonitors(cfg)
+	if store, ok := n.store.(incarnate); ok {
+		n.wg.Go(func() { n.monitorStore(ctx, store) })
+	}
+	return n.join(ctx, cfg)
 }
 
 func (n *node) startClusterRoute(ctx context.Context, cfg nodeConfig) error {
@@ -114,7 +118,7 @@ func (n *node) openCluster(ctx context.Context, cfg nodeConfig, local *localPeer
 
 func (n *node) openStore(ctx context.Context, cfg nodeConfig) error {
 	store, err := redisstore.New(ctx, redisstore.Config{
-		URL: cfg.cluster.Redis, WaitReplicas: cfg.cluster.RedisWait, Logger: cfg.log, OnRecover: n.sweep,
+		URL: cfg.cluster.Redis, WaitReplicas: cfg.cluster.RedisWait, Logger: cfg.log,
 	})
 	if errors.Is(err, route.ErrStoreUnavailable) {
 		return fmt.Errorf("--redis: start it, or name another: %w", err)
