@@ -31,6 +31,7 @@ type conn struct {
 	in       inbuf
 	mover    *mover         // looks for the next connection; nil: it is not asked to. Of the reading goroutine, as is in
 	extra    sync.WaitGroup // mover's
+	heard    heard          // what may come again on this connection, after a move. Of the reading goroutine
 	shown    Cursor         // how far the inbox had been received at LOGIN; set before the second goroutine starts
 	drainOne sync.Once
 

@@ -28,6 +28,7 @@ type mover struct {
 	doneCh chan struct{}
 	cn     *conn // the new connection; nil: there is none. Set before doneCh closes, as is err
 	err    error // of the last attempt
+	heard  heard // on the old connection since MOVE. Of the goroutine that reads
 
 	mu        sync.Mutex
 	greeting  bool      // LOGIN may have been sent, which ends the old session, and is not answered

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -68,6 +69,44 @@ func TestMoveHasNoGap(t *testing.T) {
 			t.Errorf("%+v, %+v, %d log-ins", st, c.Session(), s.count(&s.logins))
 		}
 	})
+}
+
+// What is for everyone comes from both servers while the client moves, and once to the application; what was sent twice
+// comes twice.
+func TestMoveHearsOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fake) {
+		_, p, rec := moving(t, s)
+		p.message(0, 0, "before")
+		p.move()
+		for _, text := range []string{"early", "both", "same", "same"} {
+			p.message(0, 0, text)
+		}
+		rec.texts(t, "before", "early", "both", "same", "same")
+		next := receive(t, s.peerCh)
+		p.message(0, 0, "late")
+		p.replace()
+		for _, text := range []string{"both", "same", "same", "same", "late", "new", "late"} {
+			next.message(0, 0, text)
+		}
+		rec.texts(t, "late", "same", "new", "late")
+	})
+}
+
+func TestHeardIsBounded(t *testing.T) {
+	var h heard
+	for n := range 3 * heardMax {
+		h.note(fmt.Append(nil, n))
+		if len(h) > heardMax {
+			t.Fatalf("%d are kept", len(h))
+		}
+	}
+	last := fmt.Append(nil, 3*heardMax-1)
+	if !h.forget(last) || h.forget(last) {
+		t.Error("the last one was heard once")
+	}
+	if h.forget([]byte("never")) {
+		t.Error("heard what never came")
+	}
 }
 
 // A server that says nothing is left all the same.

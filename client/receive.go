@@ -29,7 +29,9 @@ func (c *Client) read(cn *conn) error {
 func (c *Client) dispatch(cn *conn, v *frame.View, payload []byte) error {
 	switch v.Cmd {
 	case cimpb.Command_MESSAGE:
-		c.arrived(cn, readMessage(v, payload))
+		if m := readMessage(v, payload); m.stored() || !cn.heardBefore(payload) {
+			c.arrived(cn, m)
+		}
 	case cimpb.Command_SENT:
 		c.outbox.answered(v.ClientMsgID, readSent(v))
 	case cimpb.Command_SYNC:

@@ -62,6 +62,7 @@ func (c *Client) endMove(cn *conn, why error) (*conn, error) {
 	if next == nil {
 		return nil, err
 	}
+	next.heard = cn.mover.heard
 	c.adopt(next)
 	c.connects.Add(1)
 	c.setCurrent(next)

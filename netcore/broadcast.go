@@ -25,7 +25,7 @@ func (s *Server) Broadcast(b Broadcast) (int, error) {
 	reached := len(kept)
 	for _, l := range s.loops {
 		n := l.audience(b)
-		if n == 0 {
+		if n == 0 && l.counters.awaited.Load() == 0 {
 			continue // before its first connection nobody wakes a loop, and its door would fill up
 		}
 		if !l.door.post(&broadcastTask{b, kept}, len(b.Body)) {
@@ -69,7 +69,7 @@ func (t *broadcastTask) run(l *loop) {
 // broadcastLog holds the messages to everyone that a loop has not finished with. The loop walks over its
 // sessions, some in each round, and writes to each what has come since its last turn, all in one write:
 // under load a write carries many messages. A session's place in the log is a number; the log is dropped
-// when a whole turn found nobody who misses anything.
+// when a whole turn found nobody who misses anything, and nobody is logging in.
 type broadcastLog struct {
 	base   uint32 // number of messages that were dropped from the log
 	casts  []cast
@@ -141,10 +141,31 @@ func (l *loop) walk() (more bool) {
 		g.next++
 		g.left--
 	}
-	if g.left == 0 {
+	l.settleBroadcasts()
+	return g.left > 0
+}
+
+// settleBroadcasts drops the log when nobody misses anything of it, or those who do have been awaited for so much that
+// it would soon be in the way of others.
+func (l *loop) settleBroadcasts() {
+	g := &l.casts
+	if g.left == 0 && len(g.casts) > 0 && (l.counters.awaited.Load() == 0 || len(g.bytes) > awaitedBytes) {
 		g.reset()
 	}
-	return g.left > 0
+}
+
+// sayMissed is for a session that has just opened: with hello it gets what came since its LOGIN. A client that moves here
+// misses nothing by that: its old session ends before the new one opens, and after LOGIN.
+func (l *loop) sayMissed(s *session) {
+	if !s.hello {
+		s.broadcasts = l.casts.head()
+		return
+	}
+	if lost := int32(l.casts.base - s.broadcasts); lost > 0 { // the log was dropped meanwhile
+		l.counters.dropped[dropBroadcastFull].Add(uint64(lost))
+		s.broadcasts = l.casts.base
+	}
+	l.writeBroadcasts(s)
 }
 
 // writeBroadcasts writes all that s has not seen.

@@ -1,6 +1,7 @@
 package netcore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -55,6 +56,92 @@ func TestBroadcastDoesNotReachThoseWhoComeLater(t *testing.T) {
 	c.sync()
 	broadcast(t, s, everyone("first"), 1)
 	c.expectTexts("first")
+}
+
+// holdClaims has claims wait until answer is called. It comes before the server's start.
+func holdClaims(b *fakeBackend) (answer func()) {
+	goCh := make(chan struct{})
+	b.onClaim = func(_ context.Context, c Claim) ClaimResult {
+		<-goCh
+		return b.grant(c)
+	}
+	return func() { close(goCh) }
+}
+
+// Whoever has sent LOGIN gets what comes meanwhile: a client that moves here has ended its old session by that LOGIN.
+func TestBroadcastWaitsForALogin(t *testing.T) {
+	for name, tc := range map[string]struct {
+		device string
+		want   []string
+	}{
+		"person": {"phone", []string{"all", "people", "after"}},
+		"thing":  {thing, []string{"all", "from 1", "after"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newFakeBackend()
+			answer := holdClaims(b)
+			s := start(t, b)
+			c := dial(t, s)
+			broadcast(t, s, everyone("before"), 0)
+			c.send(hello(1, &cimpb.Hello{Version: 1, Device: tc.device}))
+			receive(t, b.claimedCh, "the claim")
+			broadcast(t, s, everyone("all"), 0)
+			broadcast(t, s, Broadcast{Body: body("people"), PeopleOnly: true}, 0)
+			if tc.device == thing {
+				broadcast(t, s, everyone("from 1"), 0)
+			} else {
+				broadcast(t, s, Broadcast{Body: body("from 1"), Except: 1}, 0)
+			}
+			answer()
+			c.expect(cimpb.Command_WELCOME)
+			eventually(t, "the session", func() bool { return s.Sessions() == 1 })
+			broadcast(t, s, everyone("after"), 1)
+			c.expectTexts(tc.want...)
+			c.sync()
+			if n := s.loops[0].counters.awaited.Load(); n != 0 {
+				t.Errorf("%d logins are waited for", n)
+			}
+		})
+	}
+}
+
+// A login that takes long must not fill the log for those who are there.
+func TestBroadcastsWaitForALoginOnlySoLong(t *testing.T) {
+	const messages = 2 * awaitedBytes / 1000
+	r := newRig(t, newFakeBackend())
+	there := r.join(plainHello(1))
+	s := r.join(plainHello(2)).session()
+	s.state, s.broadcasts = stateClaiming, r.casts.head()
+	r.counters.awaited.Add(1)
+	for n := range messages {
+		(&broadcastTask{Broadcast: everyone(fmt.Sprintf("%0950d", n))}).run(r.loop)
+		r.round()
+		if got := there.texts(t); len(got) != 1 {
+			t.Fatalf("message %d: heard %d", n, len(got))
+		}
+		if kept := len(r.casts.bytes); kept > awaitedBytes+1000 {
+			t.Fatalf("%d bytes are kept", kept)
+		}
+	}
+	s.state = stateOpen
+	r.sayMissed(s)
+	r.answered(&claimWork{Claim: Claim{Hello: true}})
+	r.flushAll()
+	got := s.conn.(*stubConn).texts(t)
+	if len(got) == 0 || len(got) >= messages {
+		t.Fatalf("heard %d of %d", len(got), messages)
+	}
+	if n := r.counters.dropped[dropBroadcastFull].Load(); n != uint64(messages-len(got)) {
+		t.Errorf("%d are counted as dropped, and %d of %d came", n, len(got), messages)
+	}
+	for i, text := range got {
+		if want := fmt.Sprintf("%0950d", messages-len(got)+i); text != want {
+			t.Fatalf("place %d holds %s", i, text[940:])
+		}
+	}
+	if len(r.casts.casts) != 0 {
+		t.Errorf("%d messages are kept for nobody", len(r.casts.casts))
+	}
 }
 
 // TestBroadcastsWhileSessionsComeAndGo has the walk meet slots that are freed and used again: those who stay

@@ -31,6 +31,7 @@ const (
 	doorBudget     = 512      // tasks in one round of a loop
 	walkBudget     = 256      // sessions that one round writes broadcasts to
 	broadcastBytes = 1 << 20  // broadcasts waiting for one loop
+	awaitedBytes   = 64 << 10 // of them, kept for who is logging in: a store that stalls must not fill the log for others
 	outboxKeep     = 64 << 10
 
 	laneBatch       = 256

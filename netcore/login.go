@@ -103,9 +103,14 @@ type claimWork struct {
 func (l *loop) claim(s *session, w claimWork) {
 	w.loop, w.session = l, s
 	s.user, s.state = w.User, stateClaiming
+	if w.Hello {
+		s.broadcasts = l.casts.head() // what comes from now on waits for the session
+		l.counters.awaited.Add(1)
+	}
 	l.wheel.Arm(s, l.now+l.srv.cfg.ticks(l.srv.cfg.LoginTimeout)) // the claim has a time of its own
 	l.srv.hub.beginClaim(s.user)
 	if !l.srv.claims.post(s.user, sessionWork{claim: &w}) {
+		l.answered(&w)
 		l.abandon(&w)
 		l.close(s, reasonBusy)
 	}
@@ -185,6 +190,7 @@ func (s *Server) handleReleases(ctx context.Context, batch []sessionWork) {
 // run brings the Backend's answer to the loop.
 func (w *claimWork) run(l *loop) {
 	s, r := w.session, w.result
+	defer l.answered(w)
 	switch {
 	case r.Code != 0:
 		l.abandon(w)
@@ -197,6 +203,13 @@ func (w *claimWork) run(l *loop) {
 		l.srv.release(SessionRef{w.User, r.Epoch})
 	default:
 		l.open(s, w)
+	}
+}
+
+// answered ends the wait for one session.
+func (l *loop) answered(w *claimWork) {
+	if w.Hello && l.counters.awaited.Add(-1) == 0 {
+		l.settleBroadcasts()
 	}
 }
 
@@ -235,10 +248,10 @@ func (l *loop) open(s *session, w *claimWork) {
 	}
 	s.state, s.epoch, s.name, s.isDevice = stateOpen, r.Epoch, r.Name, r.Device
 	s.logEpoch, s.pushed, s.acked = r.Inbox.LogEpoch, r.Inbox.Acked, r.Inbox.Acked
-	s.broadcasts = l.casts.head()
 	l.srv.pending.Add(-1)
 	l.population(s).Add(1)
 	l.welcome(s, w)
+	l.sayMissed(s)
 	waits := touched || r.Inbox.Last > r.Inbox.Acked
 	if !s.hello {
 		if s.draining = waits; !waits {

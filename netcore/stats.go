@@ -50,6 +50,7 @@ type counters struct {
 	dropped                                                               [dropCount]atomic.Uint64
 	refusedSends                                                          [requestCodes]atomic.Uint64 // by code
 	conns, people, devices                                                atomic.Int64
+	awaited                                                               atomic.Int64 // logins with hello under way
 	_                                                                     [64]byte
 }
 
