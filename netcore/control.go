@@ -47,9 +47,9 @@ func (s *Server) Kick(user int64, epoch uint64, why KickReason) bool {
 	if s.hub.cancel(user, epoch) {
 		return true
 	}
-	at, ok := s.hub.find(user)
-	if !ok || at.epoch != epoch {
-		return s.hub.endLogins(user, epoch)
+	at, live, waits := s.hub.end(user, epoch)
+	if !live {
+		return waits
 	}
 	s.loops[at.loop].door.postAnswer(&kick{user, at, kickReasons[why]})
 	return true

@@ -71,17 +71,21 @@ func (h *hub) answered(user int64, epoch uint64) {
 	}
 }
 
-// endLogins ends the session of that epoch if it is about to open, and reports whether somebody logs in.
-func (h *hub) endLogins(user int64, epoch uint64) bool {
+// end finds the session of that epoch if it has opened, and keeps it from opening if it is about to. Both in one step,
+// or it could open between the two. waits reports whether somebody logs in.
+func (h *hub) end(user int64, epoch uint64) (at place, live, waits bool) {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.claiming[user]
-	if ok {
+	if p, ok := s.live[user]; ok && p.epoch == epoch {
+		return p, true, false
+	}
+	c, waits := s.claiming[user]
+	if waits {
 		c.ended = max(c.ended, epoch)
 		s.claiming[user] = c
 	}
-	return ok
+	return place{}, false, waits
 }
 
 // endClaim follows each beginClaim. touched tells that a stored message came meanwhile.

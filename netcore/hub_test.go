@@ -99,10 +99,11 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 		},
 		"end": func(t *rapid.T) {
 			e := epoch.Draw(t, "epoch")
-			if got := m.endLogins(modelUser, e); got != (m.claims > 0) {
-				t.Errorf("somebody logs in: %v", got)
+			at, live, waits := m.end(modelUser, e)
+			if live != (m.live == e) || live && at.epoch != e || waits != (!live && m.claims > 0) {
+				t.Errorf("session %+v is there: %v; somebody logs in: %v", at, live, waits)
 			}
-			if m.claims > 0 {
+			if waits {
 				m.ended = max(m.ended, e)
 			}
 		},
@@ -201,6 +202,22 @@ func TestHubKeepsToItsModel(t *testing.T) {
 		m := &hubModel{hub: newHub()}
 		t.Repeat(m.actions())
 	})
+}
+
+// TestEndMissesNoSession that opens at the same moment: it is found, or it does not open.
+func TestEndMissesNoSession(t *testing.T) {
+	h := newHub()
+	for user := range int64(5000) {
+		h.beginClaim(user)
+		var opened bool
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _, _, opened = h.install(user, place{epoch: 7}) })
+		_, live, waits := h.end(user, 7)
+		wg.Wait()
+		if opened != live || live == waits {
+			t.Fatalf("user %d: opened %v, found %v, kept from opening %v", user, opened, live, waits)
+		}
+	}
 }
 
 // TestHubUnderFire is for the race detector, and for what must hold at the end.
