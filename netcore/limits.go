@@ -68,6 +68,11 @@ const (
 	handshakeLimit = 2048      // TLS handshakes under way; one takes about 30 KB
 	handshakeBytes = 256 << 10 // that came for one handshake and that it has not read; certificates may be long
 
+	// Bytes of records without plaintext, such as key updates, in a row. crypto/tls keeps the beginning of a message of
+	// the handshake, which may be 256 KiB, in every connection and for ever.
+	maxSilentRecords = 4 << 10
+	keepSpare        = 1 << 10 // bytes that the buffer of an incomplete frame may have to spare
+
 	retrySoonMs = 1000 // retry-after of what is overloaded
 )
 

@@ -25,8 +25,13 @@ type tlsConn struct {
 	early     []byte     // records that the handshake did not need
 	unread    int        // bytes of the current record that crypto/tls has not read
 	plain     []byte     // what the loop has not taken
+	silent    uint32     // bytes of records since the last plaintext
 	settled   bool       // crypto/tls holds no record and no large buffer
+	scratch   bool       // plain stands in the loop's scratch
 }
+
+// errSilentRecords ends a connection whose records hold something else than frames for too long.
+var errSilentRecords = errors.New("netcore: too many TLS records without plaintext")
 
 func newTLSConn(l *loop, below gnet.Conn) *tlsConn {
 	t := &tlsConn{Conn: below, loop: l}
@@ -42,7 +47,9 @@ func (t *tlsConn) Peek(int) ([]byte, error) { return t.plain, nil }
 
 // Discard drops plaintext.
 func (t *tlsConn) Discard(n int) (int, error) {
-	t.plain = t.plain[n:]
+	if t.plain = t.plain[n:]; len(t.plain) == 0 {
+		t.plain = nil
+	}
 	return n, nil
 }
 
@@ -120,6 +127,12 @@ func (t *tlsConn) readRecord(b []byte) (n int, err error) {
 	}
 	n, err = t.tls.Read(b)
 	switch {
+	case n > 0:
+		t.silent = 0
+	case t.silent > maxSilentRecords:
+		return 0, errSilentRecords
+	}
+	switch {
 	case errors.Is(err, errWouldBlock):
 		t.settled = true
 		trimTLS(t.tls)
@@ -132,20 +145,23 @@ func (t *tlsConn) readRecord(b []byte) (n int, err error) {
 // take shows the loop a record's plaintext. It stands in the loop's scratch, unless the frame before it is
 // incomplete.
 func (t *tlsConn) take(b []byte) {
-	if len(t.plain) == 0 {
+	if t.scratch = len(t.plain) == 0; t.scratch {
 		t.plain = b
 		return
 	}
 	t.plain = append(t.plain, b...)
 }
 
-// keep makes what the loop left the connection's own, and leaves an idle connection no buffer.
+// keep makes what the loop left the connection's own, and leaves an idle connection no buffer. What is its own
+// already is copied only out of a much larger buffer: a frame may come in records of one byte.
 func (t *tlsConn) keep() {
-	if len(t.plain) == 0 {
+	switch n := len(t.plain); {
+	case n == 0:
 		t.plain = nil
-		return
+	case t.scratch || cap(t.plain) > 2*n+keepSpare:
+		t.plain = append([]byte(nil), t.plain...)
 	}
-	t.plain = append([]byte(nil), t.plain...)
+	t.scratch = false
 }
 
 // endRead accounts for what is incomplete when there are no more whole records, or ends the session.

@@ -37,6 +37,7 @@ func (k *tlsLink) Read(p []byte) (int, error) {
 		if t.early = t.early[n:]; len(t.early) == 0 {
 			t.early = nil
 		}
+		t.silent += uint32(n)
 		return n, nil
 	}
 	if t.unread == 0 {
@@ -48,6 +49,7 @@ func (k *tlsLink) Read(p []byte) (int, error) {
 	}
 	n, err := t.below().Read(p[:min(len(p), t.unread)])
 	t.unread -= n
+	t.silent += uint32(n)
 	return n, err
 }
 
