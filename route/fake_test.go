@@ -26,7 +26,9 @@ type fakePeer struct {
 	err        error
 	reserveErr error
 	holdsErr   error
-	hangs      bool // Holds waits for its context
+	hangs      bool            // Holds waits for its context
+	onHolds    func(asked int) // called by Holds before it looks, with how often it was asked
+	asked      int
 	load       route.Load
 	expected   []int64
 	comeIn     time.Duration // what Expect asks for; it waits for its context when hangs is set
@@ -57,6 +59,9 @@ func (p *fakePeer) Holds(ctx context.Context, user int64, epoch uint64) (bool, e
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.asked++; p.onHolds != nil {
+		p.onHolds(p.asked)
+	}
 	return p.holds[user] == epoch, errors.Join(p.err, p.holdsErr)
 }
 

@@ -31,6 +31,13 @@ type Session struct {
 // for the store's.
 const reservationGrace = 2 * time.Second
 
+// claimGrace is how long the store's answer to a claim may be on its way to the server that asked: until it has come,
+// that server cannot prove the session. Meanwhile it is asked again each askAgain.
+const (
+	claimGrace = time.Second
+	askAgain   = 20 * time.Millisecond
+)
+
 // Claim makes the asking server the holder of the user's session, in one call of the Directory, which looks at
 // the account in the same step. So who disables an account afterwards finds the session there, and ends it.
 // Errors: ErrUnknownUser, ErrNameMismatch, ErrDisabled, ErrReplacedSecret, ErrHeld, and those of the store.
@@ -56,11 +63,7 @@ func (r *Router) claim(ctx context.Context, req ClaimRequest) (Claim, error) {
 	}
 	c, err := r.cfg.Directory.Claim(ctx, req)
 	if errors.Is(err, ErrHeld) {
-		if r.inTheWay(ctx, req.User, c) {
-			return Claim{}, ErrHeld
-		}
-		req.Takeover, req.ReplaceEpoch = TakeoverEpoch, c.Previous.Epoch
-		c, err = r.cfg.Directory.Claim(ctx, req)
+		c, err = r.contest(ctx, &req, c)
 	}
 	if err != nil {
 		return Claim{}, fmt.Errorf("claim user %d: %w", req.User, err)
@@ -70,12 +73,48 @@ func (r *Router) claim(ctx context.Context, req ClaimRequest) (Claim, error) {
 	return c, nil
 }
 
-// inTheWay asks the server of the session that refused a claim for proof. No server, no answer or a no means that
-// the session does not live, unless it may be a reservation that has not arrived yet. Only CIM's sessions have
-// no device.
-func (r *Router) inTheWay(ctx context.Context, user int64, refused Claim) bool {
-	holds, answered := r.proof(ctx, user, refused.Previous)
-	return holds || answered && refused.Previous.Device == "" && refused.HeldFor < reservationGrace
+// contest goes on with a claim that a session is in the way of, and leaves in req what it asked for last. A server that
+// says no to a session that was claimed a moment ago may not have heard of it yet: it is asked again until that moment
+// has passed, or the session is there, or gone.
+func (r *Router) contest(ctx context.Context, req *ClaimRequest, refused Claim) (Claim, error) {
+	for tries := range claimGrace / askAgain {
+		holds, answered := r.proof(ctx, req.User, refused.Previous)
+		switch {
+		case holds || answered && refused.reservation() && refused.HeldFor < reservationGrace:
+			return Claim{}, ErrHeld
+		case answered && refused.HeldFor < claimGrace && tries < claimGrace/askAgain-1 && !req.knows(refused.Previous):
+			if err := pause(ctx, askAgain); err != nil {
+				return Claim{}, err
+			}
+		default: // no server, no answer, or a no that counts
+			req.Takeover, req.ReplaceEpoch = TakeoverEpoch, refused.Previous.Epoch
+		}
+		c, err := r.cfg.Directory.Claim(ctx, *req)
+		if !errors.Is(err, ErrHeld) {
+			return c, err
+		}
+		refused = c
+	}
+	return Claim{}, ErrHeld
+}
+
+// reservation reports whether a session that refused a claim may be one of CIM's login, which its server cannot prove
+// until it has arrived there. Only CIM's sessions have no device.
+func (c *Claim) reservation() bool { return c.Previous.Device == "" }
+
+// knows reports whether a no of the server of l counts at once: it is the one that asks, and a server makes one claim
+// for a user at a time.
+func (r *ClaimRequest) knows(l Location) bool { return l.Instance == r.Instance && r.Device != "" }
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // proof asks the server of a session whether it lives there.

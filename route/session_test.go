@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -58,6 +59,60 @@ func TestClaimRefusesOnlyOnProof(t *testing.T) {
 				t.Errorf("the user is at %+v, want s2", at)
 			}
 		})
+	}
+}
+
+// Of two claims at the same moment the store grants one, and the other may ask its server before that has heard of it.
+func TestClaimWaitsForAnAnswerOnItsWay(t *testing.T) {
+	for name, tc := range map[string]struct {
+		onHolds func(c *cluster, first route.Session) // with the third question
+		refused bool
+		asked   int
+	}{
+		"it comes": {func(c *cluster, first route.Session) { c.peers["s1"].holds[first.ID] = first.Epoch }, true, 3},
+		"the session ends meanwhile": {func(c *cluster, first route.Session) {
+			_ = c.Release(c.t.Context(), first.ID, first.Epoch)
+		}, false, 3},
+		"its server fails meanwhile": {func(c *cluster, _ route.Session) { c.peers["s1"].holdsErr = errors.New("broken") }, false, 3},
+		"it was lost":                {nil, false, 50},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, route.DuplicateRefuse, "s1", "s2")
+			id := c.user("zs")
+			first, err := c.Claim(t.Context(), route.Login{User: id, Device: "phone", Instance: "s1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.peers["s1"].onHolds = func(asked int) {
+				if asked == 3 && tc.onHolds != nil {
+					tc.onHolds(c, first)
+				}
+			}
+			_, err = c.Claim(t.Context(), route.Login{User: id, Device: "tablet", Instance: "s2"})
+			if tc.refused {
+				wantErr(t, err, route.ErrHeld)
+			} else if err != nil {
+				t.Error(err)
+			}
+			if got := c.peers["s1"].asked; got < 3 || got > tc.asked {
+				t.Errorf("asked %d times, want %d", got, tc.asked)
+			}
+		})
+	}
+}
+
+func TestClaimThatWaitsEndsWithItsContext(t *testing.T) {
+	c := newCluster(t, route.DuplicateRefuse, "s1", "s2")
+	id := c.user("zs")
+	if _, err := c.Claim(t.Context(), route.Login{User: id, Device: "phone", Instance: "s1"}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	c.peers["s1"].onHolds = func(int) { cancel() }
+	_, err := c.Claim(ctx, route.Login{User: id, Device: "tablet", Instance: "s2"})
+	wantErr(t, err, context.Canceled)
+	if at := c.holder(id); at.Instance != "s1" {
+		t.Errorf("the user is at %+v, want s1", at)
 	}
 }
 
