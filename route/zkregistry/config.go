@@ -21,14 +21,12 @@ type Config struct {
 	CallTimeout    time.Duration // for one call, for Join and for leaving; 5 s
 	RefreshEvery   time.Duration // the list is read so often without a reason, too; 1 min
 
-	// Probe reports whether a server that vanished from ZooKeeper still serves. It has ProbeTimeout (1 s), and is
+	// Probe reports whether a server that vanished from ZooKeeper still serves; it stays listed while it does. Probe has ProbeTimeout (1 s), and is
 	// called again every ProbeEvery (5 s) while it says yes. One that drains has said goodbye, so the answer for it
 	// is no. nil: what ZooKeeper says is believed at once. Several calls may run at the same time.
 	Probe        func(ctx context.Context, s route.Server) bool
 	ProbeTimeout time.Duration
 	ProbeEvery   time.Duration
-	// ShrinkWindow is what "at the same time" means for servers that vanish; twice SessionTimeout.
-	ShrinkWindow time.Duration
 
 	// OnExpired is called when a new session has taken the place of an expired one and this process's servers
 	// are listed again: others may have taken over their users meanwhile. It must not block.
@@ -43,7 +41,6 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.RefreshEvery, time.Minute)
 	setDefault(&c.ProbeTimeout, time.Second)
 	setDefault(&c.ProbeEvery, 5*time.Second)
-	setDefault(&c.ShrinkWindow, 2*c.SessionTimeout)
 	if c.OnExpired == nil {
 		c.OnExpired = func() {}
 	}
@@ -67,7 +64,7 @@ func (c Config) check() error {
 	case !strings.HasPrefix(c.Root, "/") || strings.HasSuffix(c.Root, "/"):
 		return fmt.Errorf("%w: Root %q begins with a slash and does not end with one", ErrConfig, c.Root)
 	case c.SessionTimeout < 0 || c.CallTimeout < 0 || c.RefreshEvery < 0,
-		c.ProbeTimeout < 0 || c.ProbeEvery < 0 || c.ShrinkWindow < 0:
+		c.ProbeTimeout < 0 || c.ProbeEvery < 0:
 		return fmt.Errorf("%w: a time is negative", ErrConfig)
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 func TestConfig(t *testing.T) {
 	good := Config{Servers: []string{"h:2181"}}
 	got, err := good.withDefaults()
-	if err != nil || got.Root != "/cim" || got.SessionTimeout != 10*time.Second || got.ShrinkWindow != 20*time.Second || got.Logger == nil {
+	if err != nil || got.Root != "/cim" || got.SessionTimeout != 10*time.Second || got.Logger == nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for name, change := range map[string]func(*Config){

@@ -56,7 +56,6 @@ func (r *Registry) step(ctx context.Context, now time.Time) time.Duration {
 	}
 	if c.expired {
 		l.expired = true
-		l.roster.doubt(now)
 		r.cfg.Logger.Warn("the ZooKeeper session has expired")
 		r.forgetNodes()
 	}
@@ -65,7 +64,7 @@ func (r *Registry) step(ctx context.Context, now time.Time) time.Duration {
 	case now.Before(l.quiet):
 		wait = l.quiet.Sub(now)
 	case c.session:
-		err := r.sync(ctx, now)
+		err := r.sync(ctx)
 		r.setErr(err)
 		if err != nil {
 			wait = retryEvery
@@ -101,7 +100,7 @@ func (r *Registry) reconnect(now, since time.Time) time.Duration {
 }
 
 // sync makes ZooKeeper's nodes and the list agree with who joined and who is there.
-func (r *Registry) sync(ctx context.Context, now time.Time) error {
+func (r *Registry) sync(ctx context.Context) error {
 	l := &r.loop
 	if err := r.withdrawLeaving(ctx); err != nil {
 		return err
@@ -112,7 +111,7 @@ func (r *Registry) sync(ctx context.Context, now time.Time) error {
 	if err := l.view.read(ctx); err != nil {
 		return err
 	}
-	l.roster.update(now, l.view.servers())
+	l.roster.update(l.view.servers())
 	for _, m := range r.joinedHere() {
 		l.view.verify(m)
 	}

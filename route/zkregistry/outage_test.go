@@ -41,7 +41,7 @@ func alwaysListed(t *testing.T, r *Registry, want string) (stop func()) {
 func TestZooKeeperIsKilled(t *testing.T) {
 	zoo := zktest.Start(t)
 	cfg := config(t, zoo.Addr())
-	cfg.Probe = func(context.Context, route.Server) bool { return true }
+	cfg.Probe = func(_ context.Context, s route.Server) bool { return s.Instance == "a" || s.Instance == "b" }
 	cfg.SessionTimeout = shortTimeout
 	expiredCh := make(chan struct{}, 100)
 	cfg.OnExpired = func() { expiredCh <- struct{}{} }
@@ -121,7 +121,7 @@ func TestZooKeeperStandsStill(t *testing.T) {
 func TestEnsemble(t *testing.T) {
 	e := zktest.StartEnsemble(t, 3)
 	cfg := config(t, e.Addrs()...)
-	cfg.Probe = func(context.Context, route.Server) bool { return true }
+	cfg.Probe = func(_ context.Context, s route.Server) bool { return s.Instance != "c" }
 	expired := make(chan struct{}, 8)
 	cfg.OnExpired = func() { expired <- struct{}{} }
 	a, b := open(t, cfg), open(t, cfg)

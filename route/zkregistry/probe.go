@@ -27,7 +27,7 @@ func (r *Registry) probe(ctx context.Context, now time.Time) time.Duration {
 		return r.cfg.ProbeEvery // its end wakes the loop
 	}
 	if r.loop.roster.unprobed {
-		r.cfg.Logger.Warn("servers vanished from ZooKeeper, and it is not believed yet; each stays listed until a probe fails",
+		r.cfg.Logger.Warn("servers vanished from ZooKeeper; each stays listed while it answers",
 			"vanished", len(suspects), "present", len(r.loop.roster.present))
 	}
 	r.probing, r.loop.probed, r.loop.roster.unprobed = true, now, false

@@ -61,7 +61,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	r.conn.Store(c)
-	r.loop = loop{view: newView(c, cfg), began: time.Now(), roster: newRoster(cfg.ShrinkWindow, cfg.Probe == nil)}
+	r.loop = loop{view: newView(c, cfg), began: time.Now(), roster: newRoster(cfg.Probe == nil)}
 	loopCtx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	r.wg.Go(func() { r.run(loopCtx) })
