@@ -14,6 +14,8 @@ type clusterFlags struct {
 	ZK         []string `name:"zk" help:"ZooKeeper servers, which know the cluster's servers." placeholder:"HOST:PORT,..." required:""`
 	Redis      string   `help:"Where accounts, sessions and inboxes are kept: redis://, rediss://, redis+sentinel:// or redis+cluster:// (docs/operations.md)." placeholder:"URL" required:""`
 	RedisWait  int      `name:"redis-wait" help:"Replicas that have to have a message before its sender is told that it is stored." default:"0"`
+	InboxLimit int      `help:"Messages that may wait for one user; more are refused, and their sender is told. The same for all processes." default:"10000"`
+	InboxBytes int64    `help:"Bytes of messages that may wait for one user. The same for all processes." default:"16777216"`
 	SecretFile string   `name:"secret-file" help:"File with the secret of the cluster, the same for all its processes; \"cim keys secret\" makes one. Read again on SIGHUP." placeholder:"FILE" required:"" type:"path"`
 }
 
@@ -33,6 +35,14 @@ func (f *clusterFlags) check() error {
 	}
 	if f.RedisWait < 0 {
 		return errors.New("--redis-wait must not be negative")
+	}
+	return checkInbox(f.InboxLimit, f.InboxBytes)
+}
+
+// checkInbox is part of the Validate of every command that stores messages.
+func checkInbox(messages int, bytes int64) error {
+	if messages < 1 || bytes < 1 {
+		return errors.New("--inbox-limit and --inbox-bytes have to be at least 1")
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type imFlags struct {
 	Advertise   string        `help:"Host that clients are told to connect to, and a name by which the HTTP API may be called; required when --listen is a wildcard." placeholder:"HOST"`
 	IdleTimeout time.Duration `help:"Close a connection that sent nothing for so long; a client with hello gets 2.5 times its heartbeat." default:"90s"`
 	MaxConns    int           `help:"Connections to hold at most; 0: what the limit of open files allows." default:"0"`
+	AdmitRate   int           `name:"admit-rate" help:"Logins a second that routes may send here; who comes in a storm is told to come later." default:"3400"`
 	Duplicate   string        `help:"When a user connects from a second device: refuse it, or kick the first." enum:"refuse,kick" default:"refuse"`
 	tlsFlags
 }
@@ -41,6 +42,8 @@ func (f *imFlags) check(listen string) error {
 		return errors.New("--idle-timeout has to be at least 1s; write durations with their unit, as 45s")
 	case f.MaxConns < 0:
 		return errors.New("--max-conns must not be negative")
+	case f.AdmitRate < 1:
+		return errors.New("--admit-rate has to be at least 1")
 	}
 	return f.tlsFlags.check()
 }

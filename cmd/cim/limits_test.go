@@ -55,5 +55,11 @@ func TestInboxFlags(t *testing.T) {
 		if code, _, stderr := runCIM(t, "up", "--data", ":memory:", flag); code != exitUsage || !strings.Contains(stderr, "at least 1") {
 			t.Errorf("%s: exit code %d, %q", flag, code, stderr)
 		}
+		for command, needs := range map[string]string{"server": "--advertise=h", "route": "--http=127.0.0.1:0"} {
+			code, _, stderr := runCIM(t, command, needs, "--zk", "h:1", "--redis", "redis://h", "--secret-file", "f", flag)
+			if code != exitUsage || !strings.Contains(stderr, "at least 1") {
+				t.Errorf("%s %s: exit code %d, %q", command, flag, code, stderr)
+			}
+		}
 	}
 }

@@ -33,6 +33,7 @@ type nodeConfig struct {
 	listen, http, data, advertise, metrics string
 	idleTimeout                            time.Duration
 	maxConns, httpConns                    int
+	admitRate                              int // logins a second that are let in; 0: the server's own
 	kickDuplicates                         bool
 	auth                                   string // cim: anyone may be anyone; token
 	register                               string // anyone, applications
@@ -227,7 +228,7 @@ func (n *node) startServer(cfg nodeConfig, adopt func(*netcore.Server)) (err err
 	}
 	n.server, err = netcore.New(netcore.Config{
 		Listen: cfg.listen, Instance: n.instance, Backend: n.newBackend(cfg),
-		AllowCIM: cfg.auth == authCIM, MaxConns: maxConns, IdleTimeout: cfg.idleTimeout, Logger: cfg.log,
+		AllowCIM: cfg.auth == authCIM, MaxConns: maxConns, AdmitRate: cfg.admitRate, IdleTimeout: cfg.idleTimeout, Logger: cfg.log,
 		TLS: cfg.certs.config(), ProxyFrom: cfg.proxyFrom,
 	})
 	if err != nil {

@@ -119,6 +119,7 @@ func (n *node) openCluster(ctx context.Context, cfg nodeConfig, local *localPeer
 func (n *node) openStore(ctx context.Context, cfg nodeConfig) error {
 	store, err := redisstore.New(ctx, redisstore.Config{
 		URL: cfg.cluster.Redis, WaitReplicas: cfg.cluster.RedisWait, Logger: cfg.log,
+		InboxMessages: cfg.cluster.InboxLimit, InboxBytes: cfg.cluster.InboxBytes,
 	})
 	if errors.Is(err, route.ErrStoreUnavailable) {
 		return fmt.Errorf("--redis: start it, or name another: %w", err)

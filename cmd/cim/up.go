@@ -40,13 +40,10 @@ func (c *upCmd) Validate() error {
 	if c.Register == registerApplications && c.Auth == authCIM {
 		return errors.New("--register applications needs --auth token: under --auth cim nobody is asked who they are")
 	}
-	if c.InboxLimit < 1 || c.InboxBytes < 1 {
-		return errors.New("--inbox-limit and --inbox-bytes have to be at least 1")
-	}
 	if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
 		return fmt.Errorf("--http %q is not host:port", c.HTTP)
 	}
-	return firstOf(c.imFlags.check(c.Listen), c.processFlags.check())
+	return firstOf(checkInbox(c.InboxLimit, c.InboxBytes), c.imFlags.check(c.Listen), c.processFlags.check())
 }
 
 // Run serves until ctx ends, then drains.
@@ -68,7 +65,7 @@ func (c *upCmd) Run(ctx context.Context, io streams) error {
 func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
 	return nodeConfig{
 		listen: c.Listen, http: c.HTTP, httpFlag: "--http", data: c.Data, advertise: c.Advertise, metrics: c.Metrics,
-		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, httpConns: c.HTTPConns,
+		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, admitRate: c.AdmitRate, httpConns: c.HTTPConns,
 		kickDuplicates: c.Duplicate == duplicateKick, log: log,
 		auth: c.Auth, register: c.Register, proxyFrom: c.ProxyFrom, inboxMessages: c.InboxLimit, inboxBytes: c.InboxBytes,
 	}
