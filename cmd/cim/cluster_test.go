@@ -26,12 +26,17 @@ import (
 type testCluster struct {
 	t       *testing.T
 	redis   *redistest.Server
+	zoo     *zktest.Server
 	zk      string // address
+	url     string // of Redis
 	folder  string
 	auth    string
-	balance string // of routes
-	servers []*clusterProcess
-	routes  []*clusterProcess
+	balance string   // of routes
+	flags   []string // more of them, of all processes
+
+	ofServers []string // more flags
+	servers   []*clusterProcess
+	routes    []*clusterProcess
 
 	mu      sync.Mutex
 	secrets map[string]string // by user
@@ -58,17 +63,17 @@ func startCluster(t *testing.T, servers, routes int, options ...clusterOption) *
 	for _, o := range options {
 		o(c)
 	}
-	if c.redis == nil {
+	if c.url == "" {
 		c.redis = redistest.Start(t, "--appendonly", "yes")
+		c.url = "redis://" + c.redis.Addr() + "/0"
 	}
-	if c.zk == "" {
-		c.zk = zktest.Start(t).Addr()
-	}
+	c.zoo = zktest.Start(t)
+	c.zk = c.zoo.Addr()
 	if code := run(t.Context(), []string{"keys", "secret", "--file", c.secretFile()}, streams{out: new(lockedBuffer), err: os.Stderr}); code != exitOK {
 		t.Fatalf("cim keys secret: exit code %d", code)
 	}
 	for i := range servers {
-		c.servers = append(c.servers, c.newServer(fmt.Sprint("server", i+1)))
+		c.servers = append(c.servers, c.newServer(fmt.Sprint("server", i+1), c.ofServers...))
 	}
 	for i := range routes {
 		c.routes = append(c.routes, c.newRoute(fmt.Sprint("route", i+1)))
@@ -79,22 +84,36 @@ func startCluster(t *testing.T, servers, routes int, options ...clusterOption) *
 
 func (c *testCluster) secretFile() string { return filepath.Join(c.folder, "cluster.secret") }
 
-func (c *testCluster) shared() []string {
-	return []string{"--zk", c.zk, "--redis", "redis://" + c.redis.Addr() + "/0", "--secret-file", c.secretFile(), "--auth", c.auth, "--log-level", "debug"}
+// shared are the flags of each process. Where it finds ZooKeeper and Redis may be a proxy of its own.
+func (c *testCluster) shared(zk, redis string) []string {
+	return append([]string{"--zk", zk, "--redis", redis, "--secret-file", c.secretFile(), "--auth", c.auth, "--log-level", "debug"}, c.flags...)
 }
 
 func (c *testCluster) newServer(name string, more ...string) *clusterProcess {
 	c.t.Helper()
-	p := &clusterProcess{cluster: c, name: name, im: freeAddr(c.t), http: freeAddr(c.t), side: freeAddr(c.t)}
-	p.args = append([]string{"server", "--listen", p.im, "--push", p.http, "--drain", "1s", "--metrics", p.side}, append(c.shared(), more...)...)
+	return c.newServerVia(name, c.zk, c.url, more...)
+}
+
+func (c *testCluster) newServerVia(name, zk, redis string, more ...string) *clusterProcess {
+	c.t.Helper()
+	p := c.server(name, zk, redis, more...)
 	p.restart(c.t)
+	return p
+}
+
+// server is one that does not run yet.
+func (c *testCluster) server(name, zk, redis string, more ...string) *clusterProcess {
+	c.t.Helper()
+	p := &clusterProcess{cluster: c, name: name, im: freeAddr(c.t), http: freeAddr(c.t), side: freeAddr(c.t)}
+	p.args = slices.Concat([]string{"server", "--listen", p.im, "--push", p.http, "--drain", "1s", "--metrics", p.side},
+		c.shared(zk, redis), more)
 	return p
 }
 
 func (c *testCluster) newRoute(name string, more ...string) *clusterProcess {
 	c.t.Helper()
 	p := &clusterProcess{cluster: c, name: name, http: freeAddr(c.t), side: freeAddr(c.t)}
-	p.args = append([]string{"route", "--http", p.http, "--register", "anyone", "--balance", c.balance, "--metrics", p.side}, append(c.shared(), more...)...)
+	p.args = append([]string{"route", "--http", p.http, "--register", "anyone", "--balance", c.balance, "--metrics", p.side}, append(c.shared(c.zk, c.url), more...)...)
 	p.restart(c.t)
 	return p
 }
@@ -137,7 +156,7 @@ func (p *clusterProcess) lists(n int) {
 // ended reports whether the process was killed or stopped by the test.
 func (p *clusterProcess) ended() bool { return p.waited }
 
-// metric is one value without labels; -1 when the process does not tell.
+// metric is one value; -1 when the process does not tell.
 func (p *clusterProcess) metric(name string) float64 {
 	p.t.Helper()
 	for line := range strings.Lines(p.get("http://" + p.side + "/metrics")) {
@@ -214,9 +233,22 @@ func (c *testCluster) connect(name string, h client.Handler) *client.Client {
 // dial also returns the address of the server.
 func (c *testCluster) dial(name string, h client.Handler) (cl *client.Client, addr string) {
 	c.t.Helper()
+	return c.dialVia(c.route(), name, h)
+}
+
+// connectVia connects a client that has another route.
+func (c *testCluster) connectVia(route, name string, h client.Handler) *client.Client {
+	c.t.Helper()
+	cl, _ := c.dialVia(route, name, h)
+	c.t.Cleanup(func() { closeClient(c.t, cl, name) })
+	return cl
+}
+
+func (c *testCluster) dialVia(route, name string, h client.Handler) (cl *client.Client, addr string) {
+	c.t.Helper()
 	var last atomic.Value // the client dials again by itself
 	cl, err := client.Connect(c.t.Context(), client.Options{
-		Route: c.route(), Name: name, Device: name + "-device", Handler: h,
+		Route: route, Name: name, Device: name + "-device", Handler: h,
 		Secrets: c, Backoff: client.Backoff{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond},
 		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			last.Store(addr)
