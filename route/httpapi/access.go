@@ -63,7 +63,7 @@ func (c *call) authorize(e *endpoint) *failure {
 
 // identify finds out who calls.
 func (c *call) identify() *failure {
-	bearer, f := c.bearer()
+	bearer, f := bearerOf(&c.http.Request.Header)
 	if f != nil || bearer == "" {
 		return f
 	}
@@ -76,9 +76,9 @@ func (c *call) identify() *failure {
 	return nil
 }
 
-// bearer is the token of the Authorization header; empty when there is none.
-func (c *call) bearer() (string, *failure) {
-	header := c.http.Request.Header.Peek(fasthttp.HeaderAuthorization)
+// bearerOf is the token of the Authorization header; empty when there is none.
+func bearerOf(h *fasthttp.RequestHeader) (string, *failure) {
+	header := h.Peek(fasthttp.HeaderAuthorization)
 	if len(header) == 0 {
 		return "", nil
 	}

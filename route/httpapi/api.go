@@ -99,12 +99,15 @@ func (a *API) newServer() *fasthttp.Server {
 		Logger:       serverLog{a.log},
 		Concurrency:  l.Conns,
 		// A client that is a little over the limit reads an answer instead of a reset; the handler refuses.
-		MaxRequestBodySize:    2 * l.Body,
-		ReadTimeout:           l.Read,
-		WriteTimeout:          l.Write,
-		IdleTimeout:           l.Idle,
-		NoDefaultServerHeader: true,
-		CloseOnShutdown:       true,
+		MaxRequestBodySize: 2 * l.Body,
+		HeaderReceived:     a.limitBody,
+		// Nobody sends forms here, and fasthttp would read them before anybody is asked who they are.
+		DisablePreParseMultipartForm: true,
+		ReadTimeout:                  l.Read,
+		WriteTimeout:                 l.Write,
+		IdleTimeout:                  l.Idle,
+		NoDefaultServerHeader:        true,
+		CloseOnShutdown:              true,
 		// What it says of a request that it cannot read must not hold the request's credentials.
 		SecureErrorLogMessage: true,
 	}

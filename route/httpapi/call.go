@@ -146,14 +146,16 @@ func (c *call) defect(err error) {
 
 // unreadable answers a request that did not arrive whole; the connection is closed after it.
 func (a *API) unreadable(rc *fasthttp.RequestCtx, err error) {
-	c := &call{api: a, http: rc, ctx: a.base, route: "other"}
-	c.find(string(rc.Path()))
+	ctx, cancel := context.WithTimeout(a.base, a.cfg.Limits.Handle)
+	defer cancel()
+	c := &call{api: a, http: rc, ctx: ctx, route: "other"}
+	methods := c.find(string(rc.Path()))
 	var small *fasthttp.ErrSmallBuffer
 	var timeout interface{ Timeout() bool }
 	f := &failure{code: cimpb.CodeBadRequest, counter: reasonUnreadable, message: "This is not an HTTP request that can be read."}
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		f = c.bodyTooLarge()
+		f = c.refuseLarge(methods[methodOf(rc)])
 	case errors.As(err, &small):
 		f = &failure{code: cimpb.CodeTooLarge, status: http.StatusRequestHeaderFieldsTooLarge, counter: reasonHeader, message: "The request's header is too large."}
 	case errors.As(err, &timeout) && timeout.Timeout():
