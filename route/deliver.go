@@ -2,9 +2,12 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Deliver routes each send and says what became of it, in order. Sends to one receiver with the same QoS
@@ -28,7 +31,10 @@ type delivery struct {
 	sends   []Send
 	out     []Outcome
 	targets []target // what is to be pushed
-	absent  []target // what was not where it should have been
+
+	mu     sync.Mutex
+	absent []target        // guarded by mu; what was not where it should have been
+	slow   map[string]bool // guarded by mu; instances that have used up the time to answer
 }
 
 // target is one send with the session it goes to.
@@ -140,18 +146,12 @@ func (d *delivery) push(ctx context.Context, targets []target) {
 		byServer[t.at.Instance] = append(byServer[t.at.Instance], t)
 	}
 	var wg sync.WaitGroup
-	var mu sync.Mutex
 	for instance, part := range byServer {
 		p, ok := d.peer(instance)
 		if !ok {
 			continue
 		}
-		pushOne := func() {
-			results, err := p.Push(ctx, d.pushes(part))
-			mu.Lock()
-			defer mu.Unlock()
-			d.pushed(part, results, err)
-		}
+		pushOne := func() { d.pushTo(ctx, instance, p, part) }
 		if len(byServer) == 1 {
 			pushOne()
 			return
@@ -159,6 +159,20 @@ func (d *delivery) push(ctx context.Context, targets []target) {
 		wg.Go(pushOne)
 	}
 	wg.Wait()
+}
+
+func (d *delivery) pushTo(ctx context.Context, instance string, p Peer, part []target) {
+	var results []PushResult
+	err := d.patiently(ctx, instance, func(ctx context.Context) (err error) {
+		results, err = p.Push(ctx, d.pushes(part))
+		return err
+	})
+	if errors.Is(err, errSlowServer) {
+		results, err = slices.Repeat([]PushResult{PushSlow}, len(part)), nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pushed(part, results, err)
 }
 
 func (d *delivery) pushes(part []target) []Push {
@@ -173,6 +187,7 @@ func (d *delivery) pushes(part []target) []Push {
 	return pushes
 }
 
+// pushed must run with mu held.
 func (d *delivery) pushed(part []target, results []PushResult, err error) {
 	if err != nil {
 		return // what is stored stays stored; the rest is settled as offline
@@ -233,28 +248,29 @@ func (d *delivery) everyone(ctx context.Context) {
 	}
 }
 
-// broadcast returns how many sessions were reached. A server that does not answer costs its own sessions
-// only: a message to everyone is QoS 0.
-func (r *Router) broadcast(ctx context.Context, b Broadcast) int {
+// broadcast returns how many sessions were reached, as far as is known. A server that does not answer costs its own
+// sessions only: a message to everyone is QoS 0.
+func (d *delivery) broadcast(ctx context.Context, b Broadcast) int {
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	reached := 0
-	for _, s := range r.cfg.Registry.Servers() {
-		p, ok := r.cfg.Peers.Peer(s)
+	var reached atomic.Int64
+	for _, s := range d.cfg.Registry.Servers() {
+		p, ok := d.cfg.Peers.Peer(s)
 		if !ok {
 			continue
 		}
 		wg.Go(func() {
-			n, err := p.Broadcast(ctx, b)
+			err := d.patiently(ctx, s.Instance, func(ctx context.Context) error {
+				n, err := p.Broadcast(ctx, b)
+				if err == nil {
+					reached.Add(int64(n))
+				}
+				return err
+			})
 			if err != nil {
-				r.cfg.Logger.Warn("a message to everyone did not reach a server", "instance", s.Instance, "err", err)
-				return
+				d.cfg.Logger.Warn("a message to everyone did not reach a server, or not yet", "instance", s.Instance, "err", err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			reached += n
 		})
 	}
 	wg.Wait()
-	return reached
+	return int(reached.Load())
 }

@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -157,6 +158,62 @@ func TestDeliverToEveryone(t *testing.T) {
 	}
 	if o := c.deliver(route.Send{Everyone: true}); o.Err != nil || c.peers["s1"].broadcasts[1].PeopleOnly {
 		t.Errorf("an application reaches devices too: %+v", c.peers["s1"].broadcasts[1])
+	}
+}
+
+// Nobody waits for a server that does not answer, but for a moment: the other receivers' senders are in the same batch.
+func TestDeliverDoesNotWaitForASlowServer(t *testing.T) {
+	c := newCluster(t, route.DuplicateRefuse, "slow", "quick")
+	a, b := c.user("a"), c.user("b")
+	c.connect(a, "slow", "d")
+	c.connect(b, "quick", "d")
+	c.peers["slow"].hangs, c.peers["quick"].online = true, []int64{b}
+	text := body(t, "hi")
+	got := c.Deliver(t.Context(), []route.Send{
+		{From: 7, To: a, QoS: route.AtLeastOnce, Body: text},
+		{From: 7, To: a, QoS: route.AtMostOnce, Body: text},
+		{From: 7, To: b, QoS: route.AtLeastOnce, Body: text},
+		{Everyone: true, Body: text},
+		{Everyone: true, Body: text},
+	})
+	if o := got[0]; o.Err != nil || !o.Stored || !o.Online || o.Reached != 0 {
+		t.Errorf("stored for the slow server's user: %+v, want stored, and not offline", o)
+	}
+	wantErr(t, got[1].Err, route.ErrSlow)
+	if o := got[2]; o.Err != nil || o.Reached != 1 {
+		t.Errorf("for the quick server's user: %+v", o)
+	}
+	for _, o := range got[3:] {
+		if o.Err != nil || o.Reached != 1 {
+			t.Errorf("to everyone: %+v, want those of the quick server", o)
+		}
+	}
+	if w := c.peers["slow"].waited; len(w) != 2 || w[0] || w[1] {
+		t.Errorf("waited again for the slow server: %v", w)
+	}
+}
+
+// A caller who gives up is not told that a server is slow.
+func TestDeliverGivenUp(t *testing.T) {
+	c := newCluster(t, route.DuplicateRefuse, "s1")
+	id := c.user("a")
+	c.connect(id, "s1", "d")
+	ctx, cancel := context.WithCancel(t.Context())
+	p := c.peers["s1"]
+	router, err := route.New(route.Config{
+		Accounts: c.store, Directory: c.store, Inbox: c.store, Registry: c.registry,
+		Peers: peersFunc(func(route.Server) (route.Peer, bool) {
+			cancel()
+			p.hangs = true
+			return p, true
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := router.Deliver(ctx, []route.Send{{From: 7, To: id, QoS: route.AtLeastOnce, Body: body(t, "hi")}})[0]
+	if !o.Stored || o.Online {
+		t.Errorf("outcome %+v, want stored, and nothing said of the receiver", o)
 	}
 }
 

@@ -20,13 +20,14 @@ type fakePeer struct {
 	online     []int64
 	pushed     []route.Push
 	broadcasts []route.Broadcast
+	waited     []bool // of each Broadcast while hangs is set: its caller had time
 	kicked     []int64
 	kicks      []route.KickReason
 	result     route.PushResult
 	err        error
 	reserveErr error
 	holdsErr   error
-	hangs      bool            // Holds waits for its context
+	hangs      bool            // Holds, Push and Broadcast wait for their context
 	onHolds    func(asked int) // called by Holds before it looks, with how often it was asked
 	asked      int
 	load       route.Load
@@ -38,17 +39,26 @@ func newFakePeer() *fakePeer {
 	return &fakePeer{holds: map[int64]uint64{}, result: route.PushWritten, load: route.Load{Capacity: 100}}
 }
 
-func (p *fakePeer) Push(_ context.Context, pushes []route.Push) ([]route.PushResult, error) {
+func (p *fakePeer) Push(ctx context.Context, pushes []route.Push) ([]route.PushResult, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pushed = append(p.pushed, pushes...)
+	if p.hangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	return slices.Repeat([]route.PushResult{p.result}, len(pushes)), p.err
 }
 
-func (p *fakePeer) Broadcast(_ context.Context, b route.Broadcast) (int, error) {
+func (p *fakePeer) Broadcast(ctx context.Context, b route.Broadcast) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.broadcasts = append(p.broadcasts, b)
+	if p.hangs {
+		p.waited = append(p.waited, ctx.Err() == nil)
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
 	return len(p.online), p.err
 }
 
@@ -164,7 +174,7 @@ func newClusterAt(t *testing.T, now func() time.Time, duplicate route.Duplicate,
 	}
 	c.Router, err = route.New(route.Config{
 		Accounts: store, Directory: store, Inbox: store, Registry: c.registry, Peers: c, Duplicate: duplicate,
-		ProofTimeout: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		ProofTimeout: 10 * time.Millisecond, PushPatience: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -32,9 +32,10 @@ type Broadcast struct {
 // Peer is a server as the Router sees it: the one in this process, or another over the network. Safe for
 // concurrent use.
 type Peer interface {
-	// Push answers each push, in order. For a push that is stored it does not wait for the connection.
+	// Push answers each push, in order. For a push that is stored it does not wait for the connection. When ctx ends
+	// first, what is stored goes there all the same; pushes must not be changed afterwards.
 	Push(ctx context.Context, pushes []Push) ([]PushResult, error)
-	// Broadcast returns how many sessions it was queued for.
+	// Broadcast returns how many sessions it was queued for. When ctx ends first, it goes there all the same.
 	Broadcast(ctx context.Context, b Broadcast) (int, error)
 	// Holds reports whether that session lives there (reserved ones do).
 	Holds(ctx context.Context, user int64, epoch uint64) (bool, error)

@@ -29,6 +29,9 @@ type Config struct {
 	// session, to have a place, to take a reservation. Default 1 s, and not to be more: a reservation that takes
 	// longer than 2 s to arrive can be taken over.
 	ProofTimeout time.Duration
+	// PushPatience bounds how long the answers of a whole Deliver wait for one server to take its part. A slow server
+	// gets what is stored later all the same. Default 500 ms.
+	PushPatience time.Duration
 	Logger       *slog.Logger // default: slog.Default()
 }
 
@@ -49,6 +52,9 @@ func New(cfg Config) (*Router, error) {
 	}
 	if cfg.ProofTimeout == 0 {
 		cfg.ProofTimeout = time.Second
+	}
+	if cfg.PushPatience == 0 {
+		cfg.PushPatience = 500 * time.Millisecond
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()

@@ -10,7 +10,8 @@ import (
 type batch struct {
 	msg   *cimpb.PushBatch
 	items []*item
-	once  bool // something in it must not be sent twice
+	once  bool    // something in it must not be sent twice
+	again []int64 // users in it who have missed something
 }
 
 func (l *lane) newBatch() *cimpb.PushBatch {
@@ -30,7 +31,8 @@ func (l *lane) next() *batch {
 	l.drop(late)
 	l.drop(tooLate)
 	b.items = slices.Concat(asks, messages)
-	if len(b.items) == 0 {
+	l.addMissed(b, room, count)
+	if len(b.items)+len(b.again) == 0 {
 		if len(late)+len(tooLate) > 0 {
 			return l.next()
 		}
@@ -40,7 +42,16 @@ func (l *lane) next() *batch {
 		i.read = i.add(b.msg)
 		b.once = b.once || i.once
 	}
+	b.msg.CatchUps = append(b.msg.CatchUps, b.again...)
 	return b
+}
+
+// addMissed fills the rest of a batch with users who have missed something. They come after the questions that
+// somebody waits for, whose answers are taken by their places.
+func (l *lane) addMissed(b *batch, room, count int) {
+	if l.probes && !l.t.down.Load() {
+		b.again = l.t.missed.take(min(room/itemBytes, count))
+	}
 }
 
 func (l *lane) late(i *item) bool { return i.late(l.t.client.cfg.Timeout) != nil }

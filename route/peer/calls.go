@@ -26,7 +26,7 @@ func (t *target) Broadcast(ctx context.Context, b route.Broadcast) (int, error) 
 		m.Broadcasts = append(m.Broadcasts, &cimpb.Broadcast{Body: b.Body, Except: b.Except, PeopleOnly: b.PeopleOnly})
 		return func(r *cimpb.PushReply) { reached = r.Broadcasts[n] }
 	}, itemBytes+len(b.Body), 1)
-	i.message, i.once = true, true
+	i.message, i.once, i.keep = true, true, true
 	// The first lane has them all, so that they keep their order.
 	if err := t.lanes[0].enqueue(i); err != nil {
 		return 0, err

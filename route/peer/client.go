@@ -142,9 +142,9 @@ func (c *Client) forget() {
 		_, listed := c.cfg.Servers.Server(instance)
 		switch {
 		case listed:
-			t.missed = false
-		case !t.missed:
-			t.missed = true
+			t.unlisted = false
+		case !t.unlisted:
+			t.unlisted = true
 		default:
 			t.cancel()
 			delete(c.targets, instance)

@@ -20,6 +20,7 @@ type fakeServer struct {
 	broadcasts []route.Broadcast
 	kicks      []route.KickReason
 	reserved   []route.Account
+	caughtUp   []int64
 	within     []time.Duration
 	holds      map[int64]uint64
 	online     []int64
@@ -102,6 +103,7 @@ func (s *fakeServer) Kick(_ context.Context, user int64, epoch uint64, why route
 func (s *fakeServer) CatchUp(_ context.Context, user int64) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.caughtUp = append(s.caughtUp, user)
 	return s.holds[user] != 0, s.err
 }
 

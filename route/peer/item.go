@@ -10,16 +10,19 @@ import (
 // item is a part of a call that goes into one batch as a whole.
 type item struct {
 	// Immutable after newItem.
-	ctx     context.Context // of the caller; when it has ended before its turn, the item is not sent
+	ctx     context.Context // of the caller; when it has ended before its turn, the item is not sent, unless keep is set
 	since   time.Time
 	cost    int  // bytes it takes at most in a batch, or its answer in a reply
 	count   int  // messages and questions in it
 	message bool // and not a question
 	once    bool // must not be sent twice
+	keep    bool // is sent although its caller has left
 
 	// add puts it into a batch and returns how to read its answer.
 	add    func(*cimpb.PushBatch) func(*cimpb.PushReply)
 	doneCh chan error // takes one
+
+	lost func() // not nil: is called when it has failed
 
 	read func(*cimpb.PushReply) // of the lane that has sent it
 }
@@ -44,7 +47,7 @@ func (i *item) wait() error {
 
 // late is why an item is not worth sending any more.
 func (i *item) late(timeout time.Duration) error {
-	if err := i.ctx.Err(); err != nil {
+	if err := i.ctx.Err(); err != nil && !i.keep {
 		return err
 	}
 	if time.Since(i.since) > timeout {

@@ -123,6 +123,7 @@ func (l *lane) drain() {
 	for b := l.next(); b != nil; b = l.next() {
 		if l.t.down.Load() {
 			l.settle(b.items, nil, ErrUnanswered)
+			l.t.miss(b.again)
 			continue
 		}
 		l.exchange(b)
@@ -143,8 +144,11 @@ func (l *lane) close() {
 // settle ends items, with their part of the reply or an error.
 func (l *lane) settle(items []*item, r *cimpb.PushReply, err error) {
 	for _, i := range items {
-		if err == nil {
+		switch {
+		case err == nil:
 			i.read(r)
+		case i.lost != nil:
+			i.lost()
 		}
 		l.t.client.queued.Add(-int64(i.cost))
 		i.doneCh <- err

@@ -30,6 +30,8 @@ func (t *target) Push(ctx context.Context, pushes []route.Push) ([]route.PushRes
 	for _, p := range parts {
 		if p.err = p.lane.enqueue(p.item); p.err == nil {
 			t.client.counters.pushes.Add(uint64(len(p.index)))
+		} else {
+			p.item.lost()
 		}
 	}
 	for _, p := range parts {
@@ -52,13 +54,16 @@ func (t *target) split(ctx context.Context, pushes []route.Push) []*pushPart {
 		if p == nil || p.item.count == maxPartItems || p.item.cost+cost > maxPartBytes {
 			p = &pushPart{lane: l}
 			p.item = newItem(ctx, p.adder(pushes), 0, 0)
-			p.item.message = true
+			p.item.message, p.item.keep = true, true
+			p.item.lost = func() { t.miss(p.stored(pushes)) }
 			parts, open[l] = append(parts, p), p
 		}
 		p.index = append(p.index, i)
 		p.item.cost += cost
 		p.item.count++
-		p.item.once = p.item.once || pushes[i].Seq == 0
+		if pushes[i].Seq == 0 {
+			p.item.once, p.item.keep = true, false
+		}
 	}
 	return parts
 }
@@ -74,6 +79,17 @@ func (p *pushPart) adder(pushes []route.Push) func(*cimpb.PushBatch) func(*cimpb
 		}
 		return func(r *cimpb.PushReply) { p.results = r.Pushes[n : n+len(p.index)] }
 	}
+}
+
+// stored are the receivers of what is in an inbox, and can be read there.
+func (p *pushPart) stored(pushes []route.Push) []int64 {
+	var users []int64
+	for _, i := range p.index {
+		if pushes[i].Seq != 0 {
+			users = append(users, pushes[i].User)
+		}
+	}
+	return users
 }
 
 // merge puts the answers of all parts together, in the order of the call.

@@ -20,7 +20,9 @@ type target struct {
 	cancel   context.CancelFunc
 	lanes    []*lane
 
-	missed bool // guarded by Client.mu: the last look did not find it listed
+	unlisted bool // guarded by Client.mu: the last look did not find it listed
+
+	missed missed
 
 	down  atomic.Bool // it failed, and no answer has come since
 	heard atomic.Pointer[heardLoad]
@@ -57,6 +59,17 @@ func (t *target) answered(l *cimpb.Load) {
 	}
 	if t.down.Swap(false) {
 		t.client.cfg.Logger.Info("a server answers again", "instance", t.instance, "address", t.address)
+	}
+	if t.missed.any() {
+		t.lanes[0].wake()
+	}
+}
+
+// miss notes users who have to be told to read their inbox. A server that is down is told when it answers again.
+func (t *target) miss(users []int64) {
+	t.missed.add(users)
+	if len(users) > 0 && !t.down.Load() {
+		t.lanes[0].wake()
 	}
 }
 

@@ -1,0 +1,140 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cim/route"
+)
+
+// caught is who was told to read on, in order of their ids.
+func (s *fakeServer) caught() []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(slices.Values(s.caughtUp))
+}
+
+// TestMissedMessagesAreCaughtUp: a server that was away is told whose stored messages it was not pushed.
+func TestMissedMessagesAreCaughtUp(t *testing.T) {
+	for name, shards := range map[string]int{"one lane": 1, "two lanes": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, func(cfg *Config) { cfg.Shards = shards }, "a")
+				c.pushOne("a", stored(1, 1))
+				c.net.setDeaf(c.address("a"), true)
+				p := c.peer("a")
+				for user := range int64(8) { // the first is under way, the others meet a server that is down
+					if _, err := p.Push(t.Context(), []route.Push{stored(user+1, 2), once(user + 100)}); err == nil {
+						t.Fatal("a push to a deaf server succeeded")
+					}
+				}
+				if got := c.servers["a"].caught(); len(got) != 0 {
+					t.Fatalf("asked already: %v", got)
+				}
+				c.net.setDeaf(c.address("a"), false)
+				after(6 * time.Second)
+				synctest.Wait()
+				if got := c.servers["a"].caught(); !slices.Equal(got, []int64{1, 2, 3, 4, 5, 6, 7, 8}) {
+					t.Errorf("told to read on: %v, want the receivers of what is stored, once each", got)
+				}
+				after(time.Minute)
+				if got := c.servers["a"].caught(); len(got) != 8 {
+					t.Errorf("told again: %v", got)
+				}
+			})
+		})
+	}
+}
+
+// TestLateMessageIsCaughtUp: a server that is slow, and not down, is told soon.
+func TestLateMessageIsCaughtUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, func(cfg *Config) { cfg.Shards = 1 }, "a")
+		gate := make(chan struct{})
+		c.servers["a"].gateCh = gate
+		var calls later
+		calls.push(c.peer("a"), once(1))
+		big := make([]byte, 60<<10)
+		for range 20 { // more than the second batch holds
+			calls.push(c.peer("a"), route.Push{User: 2, Body: big})
+		}
+		calls.push(c.peer("a"), stored(3, 1))
+		for range 2 {
+			after(600 * time.Millisecond)
+			gate <- struct{}{}
+			synctest.Wait()
+		}
+		close(gate)
+		calls.wait()
+		synctest.Wait()
+		if got := c.servers["a"].caught(); !slices.Equal(got, []int64{3}) {
+			t.Errorf("told to read on: %v, want the one whose message was late", got)
+		}
+		if s := c.Stats(); s.Queued != 0 || s.Down != 0 {
+			t.Errorf("stats %+v, want nothing left and nobody down", s)
+		}
+	})
+}
+
+// TestStoredMessageOutlivesItsCaller: who does not wait for a slow server has not taken the message back.
+func TestStoredMessageOutlivesItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, func(cfg *Config) { cfg.Shards = 1 }, "a")
+		gate := make(chan struct{})
+		c.servers["a"].gateCh = gate
+		var calls later
+		calls.push(c.peer("a"), once(1))
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		p := c.peer("a")
+		for name, call := range map[string]func() error{
+			"stored":   func() error { _, err := p.Push(ctx, []route.Push{stored(2, 1)}); return err },
+			"everyone": func() error { _, err := p.Broadcast(ctx, route.Broadcast{Body: []byte("x")}); return err },
+			"once":     func() error { _, err := p.Push(ctx, []route.Push{once(3)}); return err },
+		} {
+			calls.run(func() error {
+				if err := call(); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s: %v, want the caller's deadline", name, err)
+				}
+				return nil
+			})
+		}
+		<-ctx.Done()
+		c.servers["a"].set(func(s *fakeServer) { s.gateCh = nil })
+		close(gate)
+		calls.wait()
+		synctest.Wait()
+		var users []int64
+		for _, p := range c.servers["a"].seen() {
+			users = append(users, p.User)
+		}
+		if !slices.Equal(users, []int64{1, 2}) || len(c.servers["a"].broadcasts) != 1 {
+			t.Errorf("pushed to %v, %d messages to everyone; want what is stored, and what everyone gets", users, len(c.servers["a"].broadcasts))
+		}
+	})
+}
+
+// TestMissedAreBounded, and a batch takes no more than it has room for.
+func TestMissedAreBounded(t *testing.T) {
+	var m missed
+	for user := range int64(maxMissed + 100) {
+		m.add([]int64{user})
+	}
+	seen := map[int64]bool{}
+	for m.any() {
+		users := m.take(1000)
+		if len(users) == 0 || len(users) > 1000 {
+			t.Fatalf("%d users at once", len(users))
+		}
+		for _, u := range users {
+			seen[u] = true
+		}
+	}
+	if len(seen) != maxMissed {
+		t.Errorf("%d users were kept, want %d", len(seen), maxMissed)
+	}
+}
