@@ -2,6 +2,7 @@ package zkregistry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -204,6 +205,9 @@ func (r *Registry) replacedHere() error {
 
 // setErr keeps and logs what the last step came to, once per change.
 func (r *Registry) setErr(err error) {
+	if errors.Is(err, context.Canceled) {
+		return // Close has ended the step
+	}
 	text := ""
 	if err != nil {
 		text = err.Error()
