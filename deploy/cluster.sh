@@ -97,7 +97,7 @@ start_servers() {
 	for i in $(seq "$servers"); do
 		start "server$i" "$cim" server --listen "127.0.0.1:$((im_port + i - 1))" --push "127.0.0.1:$((peer_port + i - 1))" \
 			--zk "127.0.0.1:$zk_port" --redis "redis://127.0.0.1:$redis_port/0" --secret-file "$folder/cluster.secret" \
-			--auth "$auth" --drain "${DRAIN:-5s}"
+			--auth "$auth" --drain "${DRAIN:-5s}" --metrics "127.0.0.1:$((peer_port + i + 99))"
 		await "server$i" ready $((peer_port + i - 1))
 	done
 }
@@ -137,6 +137,7 @@ up() {
 	cat <<-END
 
 		The cluster is up: routes behind http://127.0.0.1:$front_port, application key in $folder/application.key
+		Metrics of server N: http://127.0.0.1:$((peer_port + 100)) and the next ones, under /metrics
 
 		To talk, in two more terminals:
 		  $cim chat --name alice

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -56,7 +57,14 @@ func (l *lockedBuffer) String() string {
 // startProcess runs cim with args and kills it at the end of the test.
 func startProcess(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(os.Args[0], args...), lines: make(chan string, 1000)}
+	return startProcessBy(t, []string{os.Args[0]}, args...)
+}
+
+// startProcessBy runs it by a command line that ends with this binary.
+func startProcessBy(t *testing.T, by []string, args ...string) *process {
+	t.Helper()
+	argv := append(slices.Clone(by), args...)
+	p := &process{t: t, cmd: exec.Command(argv[0], argv[1:]...), lines: make(chan string, 1000)}
 	p.cmd.Env = append(os.Environ(), asCIM+"=1")
 	p.cmd.Stderr = &p.stderr
 	stdout, err := p.cmd.StdoutPipe()
