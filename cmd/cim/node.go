@@ -75,6 +75,7 @@ type node struct {
 	router   *route.Router
 	peers    *peer.Client  // the other servers; nil without a cluster
 	ingress  *peer.Ingress // of a server of a cluster
+	local    *clusterPeer  // the server of this process as the cluster sees it; nil in others
 	secrets  *peer.Secrets // of the cluster
 	keys     *nodeKeys     // nil with --auth cim
 	drain    time.Duration // that a stop takes to move clients

@@ -37,7 +37,8 @@ func startRouteNode(ctx context.Context, cfg nodeConfig) (*node, error) {
 }
 
 func (n *node) startClusterServer(ctx context.Context, cfg nodeConfig) error {
-	local := &localPeer{} // its server comes into being behind the Router that it is for
+	local := &clusterPeer{} // its server comes into being behind the Router that it is for
+	n.local = local
 	if err := n.openCluster(ctx, cfg, local); err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (n *node) startClusterServer(ctx context.Context, cfg nodeConfig) error {
 	}
 	ctx = n.startMonitors(cfg)
 	if store, ok := n.store.(incarnate); ok {
-		n.wg.Go(func() { n.monitorStore(ctx, store) })
+		n.wg.Go(func() { n.monitorStore(ctx, store, &local.storeAway) })
 	}
 	return n.join(ctx, cfg)
 }
@@ -87,7 +88,7 @@ func (n *node) startClusterRoute(ctx context.Context, cfg nodeConfig) error {
 }
 
 // openCluster reads the secret and connects to what keeps the cluster together. Only routes sign.
-func (n *node) openCluster(ctx context.Context, cfg nodeConfig, local *localPeer) (err error) {
+func (n *node) openCluster(ctx context.Context, cfg nodeConfig, local *clusterPeer) (err error) {
 	secrets, err := readSecrets(cfg.cluster.SecretFile)
 	if err != nil {
 		return err
@@ -227,7 +228,7 @@ func (n *node) clusterHandler(cfg nodeConfig) (fasthttp.RequestHandler, error) {
 		return nil, nil
 	}
 	ingress, err := peer.NewIngress(peer.IngressConfig{
-		Local: localPeer{n.server}, Instance: n.instance, Secrets: n.secrets,
+		Local: n.local, Instance: n.instance, Secrets: n.secrets,
 	})
 	if err != nil {
 		return nil, err

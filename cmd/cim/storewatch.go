@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,8 +33,8 @@ func (w *storeWatch) look(incarnation string, err error) (due bool) {
 	return due
 }
 
-// monitorStore has the sessions swept when the store has been away or is another one.
-func (n *node) monitorStore(ctx context.Context, store incarnate) {
+// monitorStore has the sessions swept when the store has been away or is another one, and says in away whether it is.
+func (n *node) monitorStore(ctx context.Context, store incarnate, away *atomic.Bool) {
 	tick := time.NewTicker(storeLook)
 	defer tick.Stop()
 	var w storeWatch
@@ -44,6 +45,7 @@ func (n *node) monitorStore(ctx context.Context, store incarnate) {
 			return
 		}
 		due := w.look(incarnation, err)
+		away.Store(w.away)
 		switch {
 		case w.away && !before:
 			n.log.Warn("the store does not answer: logins and stored messages are refused until it does", "err", err)
