@@ -83,7 +83,9 @@ func (c *chat) readHistory() (*history, error) {
 
 // begin gives the screen to the conversation. end gives it back.
 func (s *screen) begin(name string) error {
+	s.terminal.watch()
 	if err := s.terminal.raw(); err != nil {
+		s.terminal.unwatch()
 		return fmt.Errorf("cannot read single keys of the terminal: %w", err)
 	}
 	return s.open(name)
@@ -91,6 +93,7 @@ func (s *screen) begin(name string) error {
 
 func (s *screen) end() {
 	s.terminal.restore() // first: close may wait for a screen that does not take anything
+	s.terminal.unwatch()
 	s.close()
 	if s.log != nil {
 		_ = s.log.Close() // every record is written already

@@ -19,6 +19,8 @@ type terminal struct {
 	in, out *os.File
 	restore func() // puts its modes back, for good
 
+	signalCh chan os.Signal // those that monitorSignals is told of
+
 	mu     sync.Mutex
 	before *unix.Termios // guarded by mu; its modes before raw; nil: they were not changed
 }
@@ -28,7 +30,7 @@ func openTerminal(io streams) *terminal {
 	if !isTerminal(io.in) || !isTerminal(io.out) || !movesCursor(os.Getenv("TERM")) {
 		return nil
 	}
-	t := &terminal{in: io.in.(*os.File), out: io.out.(*os.File)}
+	t := &terminal{in: io.in.(*os.File), out: io.out.(*os.File), signalCh: make(chan os.Signal, signalsAtOnce)}
 	t.restore = sync.OnceFunc(t.cooked)
 	return t
 }
@@ -75,15 +77,20 @@ func (t *terminal) size() (columns, rows int) {
 	return columns, rows
 }
 
+// watch has the signals wait for monitorSignals that would end the program without putting the terminal back. It is
+// called before the modes are changed, and unwatch after they are put back.
+func (t *terminal) watch() {
+	signal.Notify(t.signalCh, syscall.SIGWINCH, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGCONT)
+}
+
+func (t *terminal) unwatch() { signal.Stop(t.signalCh) }
+
 // monitorSignals draws the line anew when the size has changed and when the program goes on after a stop, and
-// tells of the signals that would end the program without putting the terminal back, until ctx ends.
+// tells of the signals that are to end the program, until ctx ends.
 func (t *terminal) monitorSignals(ctx context.Context, c *console, end func()) {
-	ch := make(chan os.Signal, signalsAtOnce)
-	signal.Notify(ch, syscall.SIGWINCH, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGCONT)
-	defer signal.Stop(ch)
 	for {
 		select {
-		case s := <-ch:
+		case s := <-t.signalCh:
 			switch s {
 			case syscall.SIGWINCH:
 				c.resized()

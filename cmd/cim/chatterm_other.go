@@ -15,4 +15,8 @@ func (*terminal) size() (columns, rows int) { return 80, 24 }
 
 func (*terminal) suspend(*console) {}
 
+func (*terminal) watch() {}
+
+func (*terminal) unwatch() {}
+
 func (*terminal) monitorSignals(ctx context.Context, _ *console, _ func()) { <-ctx.Done() }

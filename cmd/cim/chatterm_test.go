@@ -18,8 +18,9 @@ import (
 func (tm *terminals) chatPane(cim string, h chatHome, name string, columns, rows int, more ...string) (pidFile string) {
 	tm.t.Helper()
 	pidFile = filepath.Join(tm.t.TempDir(), "pid")
-	script := `trap : INT; before=$(stty -g); sh -c 'echo $$ >"$0"; exec "$@"' "$0" "$@"; code=$?
-[ "$before" = "$(stty -g)" ] && echo "exit code $code, terminal restored"; exec cat`
+	// A Ctrl-\ that tmux passes on late, when chat has ended, is nobody's.
+	script := `trap : INT QUIT; before=$(stty -g); sh -c 'echo $$ >"$0"; exec "$@"' "$0" "$@"; code=$?
+[ "$before" = "$(stty -g)" ] && echo "exit code $code, terminal restored"; trap '' QUIT; exec cat`
 	tm.tmux(slices.Concat([]string{
 		"new-session", "-d", "-s", name, "-x", strconv.Itoa(columns), "-y", strconv.Itoa(rows), "sh", "-c", script, pidFile, cim,
 	}, h.args(name, more...))...)
