@@ -27,7 +27,7 @@ type fakePeer struct {
 	err        error
 	reserveErr error
 	holdsErr   error
-	hangs      bool            // Holds, Push and Broadcast wait for their context
+	hangs      bool            // Holds, Push, Broadcast and Kick wait for their context
 	onHolds    func(asked int) // called by Holds before it looks, with how often it was asked
 	asked      int
 	load       route.Load
@@ -102,7 +102,11 @@ func (p *fakePeer) Reserve(_ context.Context, a route.Account, epoch uint64) err
 	return p.reserveErr
 }
 
-func (p *fakePeer) Kick(_ context.Context, user int64, epoch uint64, why route.KickReason) (bool, error) {
+func (p *fakePeer) Kick(ctx context.Context, user int64, epoch uint64, why route.KickReason) (bool, error) {
+	if p.hangs {
+		<-ctx.Done()
+		return false, ctx.Err()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.holds[user] != epoch {

@@ -68,7 +68,7 @@ func (r *Router) named(ctx context.Context, ids []int64) ([]Account, error) {
 	return slices.DeleteFunc(found, func(a Account) bool { return a.ID == 0 }), nil
 }
 
-// OnlineCount sums the sessions of all servers that answer.
+// OnlineCount sums the sessions of all servers. It fails when one does not answer: a sum without it would be wrong.
 func (r *Router) OnlineCount(ctx context.Context) (int, error) {
 	total := 0
 	for _, s := range r.cfg.Registry.Servers() {

@@ -29,8 +29,9 @@ type Config struct {
 	// session, to have a place, to take a reservation. Default 1 s, and not to be more: a reservation that takes
 	// longer than 2 s to arrive can be taken over.
 	ProofTimeout time.Duration
-	// PushPatience bounds how long the answers of a whole Deliver wait for one server to take its part. A slow server
-	// gets what is stored later all the same. Default 500 ms.
+	// PushPatience bounds how long the answers of a whole Deliver wait for one server to take its part, and a login for
+	// the server of the session that it replaces. A slow server gets what is stored, and the end of the session, later
+	// all the same. Default 500 ms; less than the second for which a granted claim needs no proof.
 	PushPatience time.Duration
 	Logger       *slog.Logger // default: slog.Default()
 }

@@ -135,7 +135,8 @@ func (r *Router) Renew(ctx context.Context, renewals []Renewal) []Renewed {
 }
 
 // endPrevious tells the replaced session's server. Losing this is harmless: a stale session cannot write
-// with its epoch, and its server finds out by itself.
+// with its epoch, and its server finds out by itself. A slow server is not waited for: until the login is answered,
+// the new session's own server cannot prove it.
 func (r *Router) endPrevious(ctx context.Context, req ClaimRequest, previous Location) {
 	if !previous.Held() || previous.Epoch == req.ReplaceEpoch && previous.Instance == req.Instance {
 		return
@@ -144,6 +145,8 @@ func (r *Router) endPrevious(ctx context.Context, req ClaimRequest, previous Loc
 	if !ok {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.PushPatience)
+	defer cancel()
 	if _, err := p.Kick(ctx, req.User, previous.Epoch, KickReplaced); err != nil {
 		r.cfg.Logger.Warn("a replaced session was not ended", "user", req.User, "instance", previous.Instance, "err", err)
 	}

@@ -242,3 +242,16 @@ func TestAdmissionOfTheTwoKindsOfClient(t *testing.T) {
 		t.Errorf("the server was asked %d times", n)
 	}
 }
+
+// A login does not wait for the server of the session that it replaces: as long as it is not answered, another device
+// could be told that nobody is there.
+func TestClaimDoesNotWaitForASlowServer(t *testing.T) {
+	c := newCluster(t, route.DuplicateRefuse, "slow", "s2")
+	id := c.user("zs")
+	before := c.connect(id, "slow", "phone")
+	c.peers["slow"].hangs = true
+	now := c.connect(id, "s2", "phone") // would not end
+	if at := c.holder(id); at.Instance != "s2" || at.Epoch != now.Epoch || now.Epoch <= before.Epoch {
+		t.Errorf("the session is at %+v; was %d, is %d", at, before.Epoch, now.Epoch)
+	}
+}

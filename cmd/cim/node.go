@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -92,6 +93,10 @@ type node struct {
 	// stopMonitors ends what only watches.
 	stopMonitors context.CancelFunc
 	failedCh     chan error // why the node cannot go on
+
+	// What the registry calls may come before the rest of the node is there.
+	connectedCh chan struct{}                  // closed when peers is set
+	swept       atomic.Pointer[netcore.Server] // server, when it is there
 }
 
 // addressInUseError says which flag to change.
@@ -105,7 +110,10 @@ func startNode(cfg nodeConfig) (*node, error) {
 }
 
 func startWith(cfg nodeConfig, start func(*node, nodeConfig) error) (*node, error) {
-	n := &node{log: cfg.log, instance: newInstance(), drain: cfg.drain, refused: newLoginsRefused(), failedCh: make(chan error, 4)}
+	n := &node{
+		log: cfg.log, instance: newInstance(), drain: cfg.drain, refused: newLoginsRefused(),
+		failedCh: make(chan error, 4), connectedCh: make(chan struct{}),
+	}
 	if err := start(n, cfg); err != nil {
 		return nil, errors.Join(err, n.Close(context.Background()))
 	}

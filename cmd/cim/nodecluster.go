@@ -47,7 +47,11 @@ func (n *node) startClusterServer(ctx context.Context, cfg nodeConfig) error {
 		return err
 	}
 	n.router = router
-	if err := n.startServer(cfg, func(s *netcore.Server) { local.server = s }); err != nil {
+	adopt := func(s *netcore.Server) {
+		local.server = s
+		n.swept.Store(s)
+	}
+	if err := n.startServer(cfg, adopt); err != nil {
 		return err
 	}
 	if err := n.startDoors(cfg); err != nil {
@@ -113,6 +117,7 @@ func (n *node) openCluster(ctx context.Context, cfg nodeConfig, local *clusterPe
 	if n.peers, err = peer.New(pc); err != nil {
 		return err
 	}
+	close(n.connectedCh)
 	n.closers = append(n.closers, func() error { n.peers.Close(); return nil })
 	return nil
 }
@@ -150,8 +155,14 @@ func (n *node) openRegistry(ctx context.Context, cfg nodeConfig) error {
 }
 
 // probe asks a server that ZooKeeper does not list any more whether it still serves. One that drains has left on
-// purpose.
+// purpose. The registry asks from the moment it is open, which is before the others can be reached: meanwhile who was
+// listed stays.
 func (n *node) probe(ctx context.Context, s route.Server) bool {
+	select {
+	case <-n.connectedCh:
+	case <-ctx.Done():
+		return true
+	}
 	p, ok := n.peers.Peer(s)
 	if !ok {
 		return false
@@ -162,8 +173,8 @@ func (n *node) probe(ctx context.Context, s route.Server) bool {
 
 // sweep has every session looked at soon, after a time in which others could not know of them. It does not block.
 func (n *node) sweep() {
-	if n.server != nil {
-		n.server.SweepNow()
+	if s := n.swept.Load(); s != nil {
+		s.SweepNow()
 	}
 }
 

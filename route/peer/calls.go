@@ -11,7 +11,10 @@ import (
 
 // ask sends one question and waits for the answer, which add has taken apart.
 func (t *target) ask(ctx context.Context, l *lane, cost int, add func(*cimpb.PushBatch) func(*cimpb.PushReply)) error {
-	i := newItem(ctx, add, cost, 1)
+	return l.ask(newItem(ctx, add, cost, 1))
+}
+
+func (l *lane) ask(i *item) error {
 	if err := l.enqueue(i); err != nil {
 		return err
 	}
@@ -84,12 +87,13 @@ func (t *target) expect(ctx context.Context, e *cimpb.Expect) (route.Admission, 
 // Kick implements route.Peer.
 func (t *target) Kick(ctx context.Context, user int64, epoch uint64, why route.KickReason) (bool, error) {
 	var kicked bool
-	err := t.ask(ctx, t.lane(user), itemBytes, func(m *cimpb.PushBatch) func(*cimpb.PushReply) {
+	i := newItem(ctx, func(m *cimpb.PushBatch) func(*cimpb.PushReply) {
 		n := len(m.Kicks)
 		m.Kicks = append(m.Kicks, &cimpb.SessionRef{User: user, SessionEpoch: epoch, Code: kickCode(why)})
 		return func(r *cimpb.PushReply) { kicked = r.Kicks[n] }
-	})
-	if err != nil {
+	}, itemBytes, 1)
+	i.keep = true
+	if err := t.lane(user).ask(i); err != nil {
 		return false, err
 	}
 	return kicked, nil

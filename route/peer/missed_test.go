@@ -80,7 +80,7 @@ func TestLateMessageIsCaughtUp(t *testing.T) {
 	})
 }
 
-// TestStoredMessageOutlivesItsCaller: who does not wait for a slow server has not taken the message back.
+// TestStoredMessageOutlivesItsCaller, and so does the end of a session: who does not wait for a slow server has taken nothing back.
 func TestStoredMessageOutlivesItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, func(cfg *Config) { cfg.Shards = 1 }, "a")
@@ -94,6 +94,8 @@ func TestStoredMessageOutlivesItsCaller(t *testing.T) {
 		for name, call := range map[string]func() error{
 			"stored":   func() error { _, err := p.Push(ctx, []route.Push{stored(2, 1)}); return err },
 			"everyone": func() error { _, err := p.Broadcast(ctx, route.Broadcast{Body: []byte("x")}); return err },
+			"kick":     func() error { _, err := p.Kick(ctx, 4, 7, route.KickReplaced); return err },
+			"holds":    func() error { _, err := p.Holds(ctx, 4, 7); return err },
 			"once":     func() error { _, err := p.Push(ctx, []route.Push{once(3)}); return err },
 		} {
 			calls.run(func() error {
@@ -114,6 +116,9 @@ func TestStoredMessageOutlivesItsCaller(t *testing.T) {
 		}
 		if !slices.Equal(users, []int64{1, 2}) || len(c.servers["a"].broadcasts) != 1 {
 			t.Errorf("pushed to %v, %d messages to everyone; want what is stored, and what everyone gets", users, len(c.servers["a"].broadcasts))
+		}
+		if n := len(c.servers["a"].kicks); n != 1 {
+			t.Errorf("%d sessions were ended, want the one that was asked for", n)
 		}
 	})
 }
