@@ -154,7 +154,18 @@ func WriteSecretFile(path string, text []byte) (err error) {
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(path)) // or the name may still be the old file's after a crash
+	}
 	return err
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func readSigning(path string) (ed25519.PrivateKey, error) {
