@@ -44,6 +44,7 @@ const (
 	ackLaneLimit    = 1 << 16
 	backlogLimit    = 1 << 16
 	backendTimeout  = 10 * time.Second
+	releaseTime     = 5 * time.Second // that a stop takes to release its sessions
 	backlogMessages = 128
 	backlogBytes    = 128 << 10
 	retryBacklog    = 50 * time.Millisecond // a session that is behind looks again after so long

@@ -75,7 +75,7 @@ func (s *Server) Start() error {
 			clock.Stop()
 			s.stopEngines()
 			s.wg.Wait()
-			s.closeLanes()
+			s.closeLanes(context.Background())
 			return err
 		}
 	}
@@ -92,11 +92,12 @@ func (s *Server) startLanes() {
 	s.backlogs = newLane(backlogWorkers, backlogLimit, s.handleBacklogs)
 }
 
-func (s *Server) closeLanes() {
-	always := context.Background()
-	s.claims.close(always)
-	s.sends.close(always)
-	s.acks.close(always)
+// closeLanes lets what was posted be done while ctx lasts. What is not released then belongs to an instance that has
+// ended, and is in nobody's way.
+func (s *Server) closeLanes(ctx context.Context) {
+	s.claims.close(ctx)
+	s.sends.close(ctx)
+	s.acks.close(ctx)
 	s.backlogs.close(s.ctx) // nobody is left to read for
 }
 
@@ -185,8 +186,8 @@ func (s *Server) release(ref SessionRef) {
 }
 
 // Stop refuses new connections, lets queued sends finish, tells hello sessions to come back later, closes
-// everything and releases the sessions. When ctx ends first, it closes what is left at once and returns
-// the context's error.
+// everything and releases the sessions, for which it takes 5 s at most. When ctx ends first, it closes what is left at
+// once and returns the context's error.
 func (s *Server) Stop(ctx context.Context) error {
 	if s.stopping.Swap(true) {
 		return ErrStopping
@@ -201,14 +202,16 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 	s.stopEngines()
 	s.wg.Wait()
-	s.closeLanes()
-	s.releaseRest()
+	releaseCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+	defer cancel()
+	s.closeLanes(releaseCtx)
+	s.releaseRest(releaseCtx)
 	return err
 }
 
 // releaseRest gives back what no loop can: sessions whose claim was answered after the loops had ended,
 // and reservations. Must be called when loops and lanes have ended.
-func (s *Server) releaseRest() {
+func (s *Server) releaseRest(ctx context.Context) {
 	refs := s.hub.expire(time.Now().Add(2 * reservationTime))
 	for _, l := range s.loops {
 		for _, t := range slices.Concat(l.tasks[l.done:], l.door.take(nil).tasks) {
@@ -220,7 +223,5 @@ func (s *Server) releaseRest() {
 	if len(refs) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), backendTimeout)
-	defer cancel()
 	s.cfg.Backend.Release(ctx, refs)
 }

@@ -172,6 +172,34 @@ func TestStopDoesNotWaitForABackendThatDoesNotAnswer(t *testing.T) {
 	expectReleased(t, b, []int64{1})
 }
 
+// stuckRelease does not answer a release before its time is over.
+type stuckRelease struct{ *fakeBackend }
+
+func (b stuckRelease) Release(ctx context.Context, refs []SessionRef) {
+	<-ctx.Done()
+	b.fakeBackend.Release(ctx, refs)
+}
+
+// Many batches of releases, each of which takes a worker the Backend's whole time, are given up together.
+func TestClosingLanesGivesUpOnReleases(t *testing.T) {
+	b := newFakeBackend()
+	r := newRig(t, stuckRelease{b})
+	const users = 8 * laneBatch // two batches for each worker
+	for user := range int64(users) {
+		r.srv.release(SessionRef{user + 1, 1})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	r.srv.closeLanes(ctx)
+	if took := time.Since(begin); took >= backendTimeout {
+		t.Errorf("closing took %s", took)
+	}
+	if n := len(b.releasedCh); n != users {
+		t.Errorf("the Backend was told of %d sessions of %d", n, users)
+	}
+}
+
 func TestAddressInUse(t *testing.T) {
 	s := start(t, newFakeBackend())
 	second := prepare(t, newFakeBackend(), func(c *Config) { c.Listen = s.Addr().String() })

@@ -33,7 +33,7 @@ func newRig(t testing.TB, b Backend, with ...func(*Config)) *rig {
 	s.startLanes()
 	t.Cleanup(func() {
 		s.cancel()
-		s.closeLanes()
+		s.closeLanes(context.Background())
 	})
 	l := s.loops[0]
 	return &rig{t: t, loop: l, events: &stubLoop{handler: l, woken: make(chan struct{}, 1)}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -14,7 +15,7 @@ import (
 	"cim/route/auth"
 )
 
-// claimsAtOnce lets a store group the claims of one batch.
+// claimsAtOnce lets a store group the claims of one batch, and its releases.
 const claimsAtOnce = 32
 
 // backend is what the IM server sees of routing.
@@ -53,10 +54,16 @@ func (b *backend) claim(ctx context.Context, c netcore.Claim) netcore.ClaimResul
 
 // Release implements netcore.Backend.
 func (b *backend) Release(ctx context.Context, refs []netcore.SessionRef) {
-	for _, r := range refs {
-		if err := b.router.Release(ctx, r.User, r.Epoch); err != nil {
-			b.log.Warn("a session was not released", "user", r.User, "err", err)
+	var failed atomic.Int64
+	var last atomic.Value
+	inParallel(len(refs), claimsAtOnce, func(i int) {
+		if err := b.router.Release(ctx, refs[i].User, refs[i].Epoch); err != nil {
+			failed.Add(1)
+			last.Store(err.Error())
 		}
+	})
+	if n := failed.Load(); n > 0 {
+		b.log.Warn("sessions were not released; whoever logs in takes them over", "count", n, "err", last.Load())
 	}
 }
 
