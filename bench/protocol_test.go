@@ -14,10 +14,10 @@ func TestTallyAdds(t *testing.T) {
 	b.add(a)
 	b.add(tally{Connected: 1, Open: 1, Drops: map[string]int{"eof": 2, "reset": 1}, Granted: Granted{20, 20, 50, 50}})
 	b.add(tally{}) // a worker that has nothing to say yet
-	want := tally{
-		Connected: 6, Open: 4, Pings: 10, Pongs: 9, Late: 1, Unanswered: 1, Messages: 2,
-		Drops: map[string]int{"eof": 3, "reset": 1}, Silenced: map[string]int{"idle_timeout": 1}, Granted: Granted{10, 20, 25, 50},
-	}
+	want := newTally()
+	want.Connected, want.Open, want.Pings, want.Pongs, want.Late, want.Unanswered, want.Messages = 6, 4, 10, 9, 1, 1, 2
+	want.Drops, want.Silenced = map[string]int{"eof": 3, "reset": 1}, map[string]int{"idle_timeout": 1}
+	want.Granted = Granted{10, 20, 25, 50}
 	if !reflect.DeepEqual(b, want) {
 		t.Errorf("got %+v, want %+v", b, want)
 	}

@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -166,6 +168,7 @@ func (n *node) startDoors(cfg nodeConfig) error {
 func (n *node) startMonitors(cfg nodeConfig) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopMonitors = cancel
+	n.surviveHangup(ctx)
 	if n.server != nil {
 		n.wg.Go(func() { n.monitorMemory(ctx) })
 	}
@@ -179,6 +182,17 @@ func (n *node) startMonitors(cfg nodeConfig) context.Context {
 		n.wg.Go(func() { cfg.certs.monitorReload(ctx, cfg.log) })
 	}
 	return ctx
+}
+
+// surviveHangup keeps SIGHUP, which asks for files to be read again, from ending a process that has none, or that has not
+// come to listen for it yet.
+func (n *node) surviveHangup(ctx context.Context) {
+	hupCh := make(chan os.Signal, 1)
+	signal.Notify(hupCh, syscall.SIGHUP)
+	n.wg.Go(func() {
+		<-ctx.Done()
+		signal.Stop(hupCh)
+	})
 }
 
 // join has the server listed, when all else stands.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	cimpb "cim/proto"
@@ -187,5 +188,17 @@ func TestBareLogin(t *testing.T) {
 	stranger.ended()
 	if got := n.server.Stats().Closed["refused"]; got != 1 {
 		t.Errorf("%d logins were refused, want 1", got)
+	}
+}
+
+// SIGHUP asks for files to be read again; a process without such files has nothing to do, and goes on.
+func TestHangupEndsNothing(t *testing.T) {
+	up := startUp(t)
+	if err := up.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	cimHTTP{t, up.route()}.register("still-there")
+	if code := up.stop(); code != exitOK {
+		t.Errorf("exit code %d", code)
 	}
 }

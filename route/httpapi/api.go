@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -77,13 +78,14 @@ func New(cfg Config) (*API, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, log: cfg.Logger, hosts: newHostSet(cfg.Hosts), conns: newConnSet()}
+	a := &API{cfg: cfg, log: cfg.Logger, hosts: newHostSet(cfg.Hosts)}
+	a.conns = newConnSet(cfg.Limits.Conns, func(addr netip.Addr) bool { return !addr.IsValid() || a.isProxy(addr) })
 	a.base, a.cancel = context.WithCancel(context.Background())
 	a.limits = newLimiters(cfg.Limits)
 	a.endpoints = index(a.served())
 	a.server = a.newServer()
 	var err error
-	if a.metrics, err = newMetrics(cfg.Registerer, a.server); err != nil {
+	if a.metrics, err = newMetrics(cfg.Registerer, a.server, a.conns); err != nil {
 		a.cancel()
 		return nil, err
 	}

@@ -68,13 +68,17 @@ func TestStreamsOfStrangersAreCut(t *testing.T) {
 
 func TestLargeBodiesOfCallersAreRead(t *testing.T) {
 	f := newTokenFixture(t)
-	pad := strings.Repeat(" ", 1_000_000)
-	for who, bearer := range map[string]string{"an application": f.key, "a user": f.access(1)} {
+	const message = `{"to":2,"text":"hello"}`
+	for who, tc := range map[string]struct {
+		bearer string
+		limit  int
+	}{"an application": {f.key, f.api.cfg.Limits.Body}, "a user": {f.access(1), userBody}} {
 		f.fresh(t, nil)
-		if got := f.as(bearer, http.MethodPost, "/v1/messages", `{"to":2,"text":"hello"}`+pad); got.status != http.StatusOK {
+		within := message + strings.Repeat(" ", tc.limit-len(message))
+		if got := f.as(tc.bearer, http.MethodPost, "/v1/messages", within); got.status != http.StatusOK {
 			t.Errorf("%s: %d %s", who, got.status, got.body)
 		}
-		if got := f.as(bearer, http.MethodPost, "/v1/messages", `{"to":2,"text":"hello"}`+pad+pad[:100_000]); got.status != http.StatusRequestEntityTooLarge {
+		if got := f.as(tc.bearer, http.MethodPost, "/v1/messages", within+" "); got.status != http.StatusRequestEntityTooLarge {
 			t.Errorf("%s, over the limit: %d %s", who, got.status, got.body)
 		}
 	}

@@ -176,6 +176,35 @@ func TestConnectionsOverTheLimitAreCounted(t *testing.T) {
 	stop(t, api, done)
 }
 
+func TestOneAddressHasAShareOfTheConnections(t *testing.T) {
+	for name, tt := range map[string]struct {
+		proxies []netip.Prefix
+		refused uint64
+	}{
+		"a client": {nil, 1},
+		"a proxy":  {[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, addr, done := served(t, newFakeRouter(), func(c *Config) { c.Limits.Conns, c.ProxyFrom = minConnShare*connShare, tt.proxies })
+			for range minConnShare {
+				exchange(t, dial(t, addr), countRequest)
+			}
+			if next := dial(t, addr); tt.refused == 0 {
+				exchange(t, next, countRequest)
+			} else if text, err := io.ReadAll(next); err != nil || len(text) > 0 {
+				t.Errorf("one more read %q, %v", text, err)
+			}
+			if n := api.conns.refused.Load(); n != tt.refused {
+				t.Errorf("%d connections were refused, want %d", n, tt.refused)
+			}
+			stop(t, api, done)
+			if n := len(api.conns.count); n != 0 {
+				t.Errorf("%d addresses are remembered after the end", n)
+			}
+		})
+	}
+}
+
 // The in-memory listener's clients have the address 0.0.0.0.
 func TestForwardedFor(t *testing.T) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/32"), netip.MustParsePrefix("10.9.0.0/16")}

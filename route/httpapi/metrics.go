@@ -20,7 +20,7 @@ type metrics struct {
 	sends    *prometheus.CounterVec
 }
 
-func newMetrics(r prometheus.Registerer, s *fasthttp.Server) (*metrics, error) {
+func newMetrics(r prometheus.Registerer, s *fasthttp.Server, known *connSet) (*metrics, error) {
 	vector := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -35,8 +35,8 @@ func newMetrics(r prometheus.Registerer, s *fasthttp.Server) (*metrics, error) {
 	}, func() float64 { return float64(s.GetOpenConnectionsCount()) })
 	rejected := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "cim_http_connections_refused_total",
-		Help: "HTTP connections that were closed because there were too many (--http-conns).",
-	}, func() float64 { return float64(s.GetRejectedConnectionsCount()) })
+		Help: "HTTP connections that were closed because there were too many (--http-conns), in all or of one address.",
+	}, func() float64 { return float64(s.GetRejectedConnectionsCount()) + float64(known.refused.Load()) })
 	for _, c := range []prometheus.Collector{m.requests, m.refused, m.sends, conns, rejected} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register HTTP metrics: %w", err)
