@@ -14,3 +14,12 @@ func (r *Router) Holders(ctx context.Context, users []int64) ([]Location, error)
 	}
 	return at, nil
 }
+
+// Lives reports whether the server of a session proves, within Config.ProofTimeout, that it has it.
+func (r *Router) Lives(ctx context.Context, user int64, l Location) bool {
+	if !l.Held() {
+		return false
+	}
+	holds, _ := r.proof(ctx, user, l)
+	return holds
+}

@@ -30,8 +30,8 @@ var renewStates = map[route.RenewState]netcore.RenewState{
 }
 
 // tellReplaced tells those among the lost sessions that have a successor: their clients must not come back and
-// end it. Nobody is lost but after a failure, so this is seldom asked. Without an answer a client comes back
-// and is told then.
+// end it. A successor that nobody holds is what a lost answer of the store has left; its client has to come back. Nobody is
+// lost but after a failure, so this is seldom asked. Without an answer a client comes back and is told then.
 func (b *backend) tellReplaced(ctx context.Context, refs []netcore.RenewRef, results []netcore.RenewResult, lost []int) {
 	if len(lost) == 0 {
 		return
@@ -45,9 +45,10 @@ func (b *backend) tellReplaced(ctx context.Context, refs []netcore.RenewRef, res
 		b.log.Warn("lost sessions were not told from replaced ones", "count", len(lost), "err", err)
 		return
 	}
-	for n, i := range lost {
-		if at[n].Held() && at[n].Epoch > refs[i].Epoch {
+	inParallel(len(lost), claimsAtOnce, func(n int) {
+		i := lost[n]
+		if at[n].Epoch > refs[i].Epoch && b.router.Lives(ctx, users[n], at[n]) {
 			results[i].State = netcore.RenewReplaced
 		}
-	}
+	})
 }

@@ -25,11 +25,20 @@ func TestRenew(t *testing.T) {
 			}
 		}, netcore.RenewLost},
 		"a newer session": {func(t *testing.T, l route.Login, _ uint64) {
+			helloWire(t, n, l.User, l.Device)
+		}, netcore.RenewReplaced},
+		"a newer session that nobody has": {func(t *testing.T, l route.Login, _ uint64) {
+			l.Instance = n.instance
+			if _, err := n.router.Claim(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+		}, netcore.RenewLost},
+		"a newer session of a dead server": {func(t *testing.T, l route.Login, _ uint64) {
 			l.Instance = "another server"
 			if _, err := n.router.Claim(t.Context(), l); err != nil {
 				t.Fatal(err)
 			}
-		}, netcore.RenewReplaced},
+		}, netcore.RenewLost},
 		"a newer session that has ended": {func(t *testing.T, l route.Login, _ uint64) {
 			s, err := n.router.Claim(t.Context(), l)
 			if err == nil {
