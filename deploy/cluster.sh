@@ -5,8 +5,9 @@
 #   deploy/cluster.sh status [FOLDER]   says what runs
 #   deploy/cluster.sh down [FOLDER]     stops it; the data stays. A server moves its clients first
 #
-# Settings by environment: CIM (the binary, bin/cim), SERVERS (3), DRAIN (5s), CIM_AUTH (token). Debian's packages
-# redis-server, zookeeper and nginx-light bring the rest. Production keeps these on machines of their own: docs/operations.md.
+# Settings by environment: CIM (the binary, bin/cim), SERVERS (3), DRAIN (5s), CIM_AUTH (token), and first ports: FRONT_PORT (8093),
+# IM_PORT (12211), PEER_PORT (18081), ROUTE_PORT (18091), REDIS_PORT (16379), ZK_PORT (12181). Debian's packages redis-server,
+# zookeeper and nginx-light bring the rest. Production keeps these on machines of their own: docs/operations.md.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -16,8 +17,8 @@ cim=${CIM:-$here/bin/cim}
 servers=${SERVERS:-3}
 redis_port=${REDIS_PORT:-16379}
 zk_port=${ZK_PORT:-12181}
-front_port=${FRONT_PORT:-8083}
-im_port=${IM_PORT:-11211}     # and the next ones
+front_port=${FRONT_PORT:-8093}
+im_port=${IM_PORT:-12211}     # and the next ones
 peer_port=${PEER_PORT:-18081} # and the next ones
 route_port=${ROUTE_PORT:-18091} # and the next one
 auth=${CIM_AUTH:-token}
@@ -26,7 +27,8 @@ die() { echo "cluster.sh: $*" >&2; exit 1; }
 
 running() { # running NAME: is the process of that name alive?
 	local pid
-	pid=$(cat "$folder/run/$1.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null
+	pid=$(cat "$folder/run/$1.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null || return 1
+	case $(ps -o stat= -p "$pid") in Z* | "") return 1 ;; esac # ended, and not yet buried
 }
 
 start() { # start NAME COMMAND...: in the background, its output in FOLDER/log/NAME.log
@@ -52,18 +54,22 @@ await() { # await NAME COMMAND...: until COMMAND succeeds, half a minute at most
 		sleep 0.1
 	done
 	tail -n 5 "$folder/log/$name.log" >&2
-	die "$name did not start; its last lines are above, all of them in $folder/log/$name.log"
+	die "$name did not start; its last lines are above, all of them in $folder/log/$name.log. \"$0 down $folder\" stops what did"
 }
 
-stop() { # stop NAME: SIGTERM, and waits
-	local pid
-	if running "$1"; then
-		pid=$(cat "$folder/run/$1.pid")
-		kill "$pid"
-		while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
-		echo "  $1 stopped"
-	fi
-	rm -f "$folder/run/$1.pid"
+stop() { # stop NAME...: SIGTERM to all of them, and waits
+	local name stopping=()
+	for name in "$@"; do
+		if running "$name"; then
+			kill "$(cat "$folder/run/$name.pid")"
+			stopping+=("$name")
+		fi
+	done
+	for name in "${stopping[@]}"; do
+		while running "$name"; do sleep 0.1; done
+		echo "  $name stopped"
+	done
+	for name in "$@"; do rm -f "$folder/run/$name.pid"; done
 }
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1"); }
@@ -140,16 +146,20 @@ up() {
 		Metrics of server N: http://127.0.0.1:$((peer_port + 100)) and the next ones, under /metrics
 
 		To talk, in two more terminals:
-		  $cim chat --name alice
-		  $cim chat --name bob
+		  $cim chat --route http://127.0.0.1:$front_port --name alice
+		  $cim chat --route http://127.0.0.1:$front_port --name bob
 	END
 }
 
-all() { echo proxy route2 route1; for i in $(seq "$servers" -1 1); do echo "server$i"; done; echo zookeeper redis; }
+server_names() { for i in $(seq "$servers"); do echo "server$i"; done; }
+all() { echo proxy route2 route1; server_names; echo zookeeper redis; }
 
 down() {
-	local name
-	for name in $(all); do stop "$name"; done
+	stop proxy
+	stop route2 route1
+	# shellcheck disable=SC2046 # one word a name
+	stop $(server_names)
+	stop zookeeper redis
 }
 
 status() {
@@ -162,5 +172,5 @@ status() {
 
 case $verb in
 up | down | status) "$verb" ;;
-*) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2 ;;
+*) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2 ;;
 esac

@@ -85,7 +85,7 @@ var codeTexts = map[Code]codeText{
 	CodeBadRequest:       {"bad_request", "The request is not complete or contradicts itself."},
 	CodeRateLimited:      {"rate_limited", "Too many requests; slow down and try again."},
 	CodeOverloaded:       {"overloaded", "The server is busy; try again in a moment."},
-	CodeStoreUnavailable: {"store_unavailable", "The store does not answer; send again with the same client_msg_id."},
+	CodeStoreUnavailable: {"store_unavailable", "The store does not answer; try again in a moment, a message under its client_msg_id."},
 	CodeNotAllowed:       {"not_allowed", "This caller may not do this."},
 	CodeUnsupported:      {"unsupported", "This server does not offer that."},
 	CodeDiskFull:         {"disk_full", "The server's disk is full; make room in its data folder."},

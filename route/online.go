@@ -34,14 +34,20 @@ func (r *Router) Online(ctx context.Context, cursor string, limit int) (page []A
 
 func byInstance(a, b Server) int { return strings.Compare(a.Instance, b.Instance) }
 
-// onlineAt asks one server. One that has just left the list has no users.
+// onlineAt asks one server. One that has just left the list has no users; those of one that does not answer, which is about
+// to leave it or is cut off, are left out.
 func (r *Router) onlineAt(ctx context.Context, s Server, after int64, limit int) (ids []int64, more int64, err error) {
 	p, ok := r.cfg.Peers.Peer(s)
 	if !ok {
 		return nil, 0, nil
 	}
-	if ids, more, err = p.Online(ctx, after, limit); err != nil {
+	ids, more, err = p.Online(ctx, after, limit)
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return nil, 0, fmt.Errorf("list the users of %s: %w", s.Instance, err)
+	case err != nil:
+		r.cfg.Logger.Warn("the users of a server are left out: it does not answer", "instance", s.Instance, "err", err)
+		return nil, 0, nil
 	}
 	return ids, more, nil
 }
@@ -68,7 +74,7 @@ func (r *Router) named(ctx context.Context, ids []int64) ([]Account, error) {
 	return slices.DeleteFunc(found, func(a Account) bool { return a.ID == 0 }), nil
 }
 
-// OnlineCount sums the sessions of all servers. It fails when one does not answer: a sum without it would be wrong.
+// OnlineCount sums the sessions of all servers but those that do not answer, which have most likely just died.
 func (r *Router) OnlineCount(ctx context.Context) (int, error) {
 	total := 0
 	for _, s := range r.cfg.Registry.Servers() {
@@ -77,8 +83,12 @@ func (r *Router) OnlineCount(ctx context.Context) (int, error) {
 			continue
 		}
 		l, err := p.Load(ctx)
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return 0, fmt.Errorf("ask %s for its load: %w", s.Instance, err)
+		}
+		if err != nil {
+			r.cfg.Logger.Warn("the sessions of a server are not counted: it does not answer", "instance", s.Instance, "err", err)
+			continue
 		}
 		total += l.Sessions
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"cim/route"
 	"cim/route/token"
@@ -28,6 +29,9 @@ func (c *keysSecretCmd) Run(_ context.Context, io streams) error {
 		return fmt.Errorf("%s is there already; to replace a secret while the cluster runs, see docs/operations.md", c.File)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(c.File), 0o700); err != nil {
+		return fmt.Errorf("make the folder: %w", err)
 	}
 	if err := token.WriteSecretFile(c.File, []byte(route.NewSecret()+"\n")); err != nil {
 		return err
