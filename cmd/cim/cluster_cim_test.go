@@ -184,6 +184,8 @@ func cimOfflineMessages(t *testing.T, c *testCluster) {
 	a, b := c.cimClient(t, c.routes[0], "offline-a"), c.cimClient(t, c.routes[1], "offline-b")
 	a.connectAt(c.servers[0])
 	b.connectAt(c.servers[1])
+	a.ping()
+	b.ping() // it is logged in: a goodbye that overtakes a LOGIN ends what was there before it
 	b.close()
 	a.p2p(b.id, "one", "7000")
 	a.post("/p2pRoute", fmt.Sprintf(`{"userId":%d,"receiveUserId":%d,"batchMsg":["two","three"]}`, a.id, b.id), "7000")
