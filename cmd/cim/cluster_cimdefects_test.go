@@ -330,6 +330,7 @@ func defectNamesAreKeys(t *testing.T, c *testCluster) {
 		to.expect("from " + x.name)
 	}
 	for _, x := range all {
+		x.ping()
 		x.close()
 	}
 }
@@ -371,6 +372,7 @@ func defectRestart(t *testing.T, c *testCluster) {
 	a := c.cimClient(t, c.routes[0], "restarted")
 	a.connectAt(s)
 	a.group("on")
+	a.ping() // it is logged in
 	a.close()
 }
 
