@@ -71,13 +71,16 @@ func (h *hub) answered(user int64, epoch uint64) {
 	}
 }
 
-// end finds the session of that epoch if it has opened, and keeps it from opening if it is about to. Both in one step,
-// or it could open between the two. waits reports whether somebody logs in.
+// end takes the session of that epoch off the table if it has opened, with the reservation that it came for, and keeps
+// it from opening if it is about to. Both in one step, or it could open between the two. So the user is gone for
+// everybody who asks from now on, although the connection ends a moment later. waits reports whether somebody logs in.
 func (h *hub) end(user int64, epoch uint64) (at place, live, waits bool) {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p, ok := s.live[user]; ok && p.epoch == epoch {
+		delete(s.live, user)
+		s.endReservation(user, epoch)
 		return p, true, false
 	}
 	c, waits := s.claiming[user]
@@ -122,13 +125,15 @@ func (h *hub) install(user int64, p place) (old place, replaced, touched, ok boo
 	return old, replaced, touched, true
 }
 
-// remove drops the entry of exactly that session.
+// remove drops the entry of exactly that session, and the reservation that it came for: until it has been sent what
+// waits in the inbox it has both.
 func (h *hub) remove(user int64, epoch uint64) {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p, ok := s.live[user]; ok && p.epoch == epoch {
 		delete(s.live, user)
+		s.endReservation(user, epoch)
 	}
 }
 

@@ -106,6 +106,7 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 			if waits {
 				m.ended = max(m.ended, e)
 			}
+			m.gone(e)
 		},
 		"refuse": func(t *rapid.T) {
 			m.needClaim(t)
@@ -117,9 +118,8 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 		"grant": func(t *rapid.T) { m.grant(t, epoch.Draw(t, "epoch")) },
 		"remove": func(t *rapid.T) {
 			e := epoch.Draw(t, "epoch")
-			if m.remove(modelUser, e); m.live == e {
-				m.live = 0
-			}
+			m.remove(modelUser, e)
+			m.gone(e)
 		},
 		"store": func(t *rapid.T) {
 			p, live, here := m.findForStored(modelUser)
@@ -158,6 +158,17 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 				m.held = nil
 			}
 		},
+	}
+}
+
+// gone is the end of the session of that epoch, and of the reservation that it came for.
+func (m *hubModel) gone(epoch uint64) {
+	if m.live != epoch {
+		return
+	}
+	m.live = 0
+	if m.held != nil && m.held.epoch <= epoch {
+		m.held = nil
 	}
 }
 
@@ -202,6 +213,26 @@ func TestHubKeepsToItsModel(t *testing.T) {
 		m := &hubModel{hub: newHub()}
 		t.Repeat(m.actions())
 	})
+}
+
+// Who says goodbye before the inbox was read to its end has a session and its reservation: both go at once.
+func TestEndTakesTheReservationAlong(t *testing.T) {
+	ends := map[string]func(*hub){
+		"kicked": func(h *hub) { h.end(1, 3) },
+		"closed": func(h *hub) { h.remove(1, 3) },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			h := newHub()
+			h.reserve(1, &reservation{epoch: 2})
+			h.beginClaim(1)
+			h.install(1, place{epoch: 3})
+			end(h)
+			if users, _ := h.online(0, 10); len(users) != 0 {
+				t.Errorf("online: %v", users)
+			}
+		})
+	}
 }
 
 // TestEndMissesNoSession that opens at the same moment: it is found, or it does not open.

@@ -43,6 +43,11 @@ func (h *hub) fulfil(user int64, session uint64) *reservation {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.endReservation(user, session)
+}
+
+// endReservation must run with mu held.
+func (s *hubShard) endReservation(user int64, session uint64) *reservation {
 	r := s.reserved[user]
 	if r == nil || r.epoch > session {
 		return nil
