@@ -292,6 +292,37 @@ func TestReservationIsCancelledByKick(t *testing.T) {
 	nothing(t, b.releasedCh, "whoever kicks deals with the Directory")
 }
 
+// A goodbye may come while the session still reads what waited in the inbox, and so has its reservation as well.
+func TestKickWhileTheInboxIsReadLeavesNobodyOnline(t *testing.T) {
+	b := newFakeBackend()
+	b.store(5, "stored")
+	b.onClaim = func(_ context.Context, c Claim) ClaimResult {
+		return ClaimResult{User: c.User, Epoch: c.Reserved + 1, Inbox: b.inbox(c.User)}
+	}
+	readingCh := make(chan struct{}, fakeRoom)
+	b.onBacklog = func(ctx context.Context, _ int64, _ uint64) (Backlog, error) {
+		readingCh <- struct{}{}
+		<-ctx.Done()
+		return Backlog{}, ctx.Err()
+	}
+	s := start(t, b, allowCIM)
+	_ = s.Reserve(5, false, 70)
+	c := dial(t, s)
+	c.send(bareLogin(5))
+	receive(t, readingCh, "the reading of the inbox")
+	at, live := s.hub.find(5)
+	if !live || !s.Holds(5, 70) {
+		t.Fatalf("session %+v, open %v, its reservation held: %v", at, live, s.Holds(5, 70))
+	}
+	if !s.Kick(5, at.epoch, KickLoggedOut) {
+		t.Error("the session was not found")
+	}
+	if users, _ := s.Online(0, 10); len(users) != 0 || s.Holds(5, 70) || s.Holds(5, at.epoch) {
+		t.Errorf("after the goodbye %v are online", users)
+	}
+	c.expectClosed()
+}
+
 func TestReserveRefuses(t *testing.T) {
 	s := start(t, newFakeBackend(), allowCIM, func(c *Config) { c.MaxConns = 1 })
 	join(t, s, 1)
