@@ -15,6 +15,9 @@ import (
 type Config struct {
 	Servers []string // host:port each, of one ensemble; names are resolved at each connect
 	Root    string   // the parent of the servers' nodes; "/cim"
+	// Auth is user:password, for ZooKeeper's digest scheme: the nodes that are made belong to that user, and others may
+	// only read them. Empty: everybody may do everything with them, as with CIM's.
+	Auth string
 	// SessionTimeout is how long a dead server stays listed, and how long ZooKeeper may be silent before
 	// another of its servers is tried (two thirds of it). ZooKeeper bounds it: 2 to 20 of its ticks. 10 s.
 	SessionTimeout time.Duration
@@ -63,6 +66,8 @@ func (c Config) check() error {
 		return fmt.Errorf("%w: Servers needs the host:port of each ZooKeeper server", ErrConfig)
 	case !strings.HasPrefix(c.Root, "/") || strings.HasSuffix(c.Root, "/"):
 		return fmt.Errorf("%w: Root %q begins with a slash and does not end with one", ErrConfig, c.Root)
+	case c.Auth != "" && !validAuth(c.Auth):
+		return fmt.Errorf("%w: Auth has to be user:password on one line", ErrConfig) // and it stays unsaid
 	case c.SessionTimeout < 0 || c.CallTimeout < 0 || c.RefreshEvery < 0,
 		c.ProbeTimeout < 0 || c.ProbeEvery < 0:
 		return fmt.Errorf("%w: a time is negative", ErrConfig)

@@ -22,16 +22,20 @@ const (
 type conn struct {
 	zk      *zk.Conn
 	timeout time.Duration
+	auth    string   // as in Config
+	acl     []zk.ACL // of the nodes that are made
 	dialer  *dialer
 	cancel  context.CancelFunc // the dialer's
 	events  <-chan zk.Event    // closed when the library has ended
 	calls   sync.WaitGroup
+
+	authenticated bool // owned by the loop; the library says it again at each new connection
 }
 
 // connect returns at once; the library goes on trying until Close.
 func connect(cfg Config, events *events) (*conn, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &conn{timeout: cfg.CallTimeout, cancel: cancel}
+	c := &conn{timeout: cfg.CallTimeout, auth: cfg.Auth, acl: aclFor(cfg.Auth), cancel: cancel}
 	// A quarter lets a client that noticed silence after two thirds of the time-out try another server in time.
 	c.dialer = &dialer{ctx: ctx, handshake: max(cfg.SessionTimeout/4, time.Second)}
 	var err error
@@ -110,7 +114,7 @@ func (c *conn) get(ctx context.Context, path string, watch bool) (read, error) {
 }
 
 func (c *conn) create(ctx context.Context, path string, data []byte, flags int32) error {
-	_, err := call(ctx, c, func(z *zk.Conn) (string, error) { return z.Create(path, data, flags, openACL) })
+	_, err := call(ctx, c, func(z *zk.Conn) (string, error) { return z.Create(path, data, flags, c.acl) })
 	return err
 }
 
@@ -118,7 +122,7 @@ func (c *conn) create(ctx context.Context, path string, data []byte, flags int32
 func (c *conn) replace(ctx context.Context, path string, version int32, data []byte) error {
 	_, err := call(ctx, c, func(z *zk.Conn) ([]zk.MultiResponse, error) {
 		return z.Multi(&zk.DeleteRequest{Path: path, Version: version},
-			&zk.CreateRequest{Path: path, Data: data, Acl: openACL, Flags: zk.FlagEphemeral})
+			&zk.CreateRequest{Path: path, Data: data, Acl: c.acl, Flags: zk.FlagEphemeral})
 	})
 	return err
 }
@@ -127,9 +131,6 @@ func (c *conn) delete(ctx context.Context, path string, version int32) error {
 	_, err := call(ctx, c, func(z *zk.Conn) (struct{}, error) { return struct{}{}, z.Delete(path, version) })
 	return err
 }
-
-// openACL is CIM's: everybody who reaches ZooKeeper may do everything.
-var openACL = zk.WorldACL(zk.PermAll)
 
 // debugLog takes the library's lines, of which there are several per connect.
 type debugLog struct{ log *slog.Logger }

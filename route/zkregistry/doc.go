@@ -11,4 +11,7 @@
 // ZooKeeper away: the last list stays. A session that expired is replaced by a new one inside the process, and its
 // nodes are made again with the same instance ids. When more than half of the servers vanish at about the same time,
 // or any soon after this process's own session, each of them stays listed until a probe finds it dead.
+//
+// ZooKeeper not there yet: Start returns at once and goes on trying, Await says when it came. What waiting does not mend is
+// told at once: an access list that keeps this process out (ErrDenied).
 package zkregistry

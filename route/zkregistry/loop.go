@@ -65,7 +65,7 @@ func (r *Registry) step(ctx context.Context, now time.Time) time.Duration {
 	case now.Before(l.quiet):
 		wait = l.quiet.Sub(now)
 	case c.session:
-		err := r.sync(ctx)
+		err := denied(r.sync(ctx))
 		r.setErr(err)
 		if err != nil {
 			wait = retryEvery
@@ -103,6 +103,9 @@ func (r *Registry) reconnect(now, since time.Time) time.Duration {
 // sync makes ZooKeeper's nodes and the list agree with who joined and who is there.
 func (r *Registry) sync(ctx context.Context) error {
 	l := &r.loop
+	if err := l.view.conn.authenticate(ctx); err != nil {
+		return err
+	}
 	if err := r.withdrawLeaving(ctx); err != nil {
 		return err
 	}
@@ -110,6 +113,9 @@ func (r *Registry) sync(ctx context.Context) error {
 		return err
 	}
 	if err := l.view.read(ctx); err != nil {
+		return err
+	}
+	if err := l.view.inspectRoot(ctx); err != nil {
 		return err
 	}
 	l.roster.update(l.view.servers())
@@ -138,7 +144,8 @@ func (r *Registry) announce(ctx context.Context) error {
 		if m.announced || m.replaced {
 			continue
 		}
-		if err := r.loop.view.announce(ctx, m); err != nil {
+		if err := denied(r.loop.view.announce(ctx, m)); err != nil {
+			m.denial.note(err)
 			return err
 		}
 		if m.announced && !m.joined {
@@ -220,6 +227,7 @@ func (r *Registry) setErr(err error) {
 			r.cfg.Logger.Info("the registry is kept up again")
 		}
 	}
+	r.denial.note(err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.err = err

@@ -116,6 +116,12 @@ func TestOnOneServer(t *testing.T) {
 		"quick restart":    testQuickRestart,
 		"join":             testJoinErrors,
 		"shrink":           testShrink,
+		"own nodes":        testOwnNodes,
+		"own leftover":     testOwnLeftover,
+		"hidden parent":    testHiddenParent,
+		"hidden child":     testHiddenChild,
+		"open parent":      testOpenParent,
+		"auth and expiry":  testAuthAfterExpiry,
 		"expiry":           testExpiry,
 		"expiry twice":     testExpiryWhileCutOff,
 	} {

@@ -19,6 +19,7 @@ type member struct {
 
 	joinedCh chan struct{} // closed when its node was made for the first time
 	leftCh   chan struct{} // closed when its node is gone
+	denial   denial        // when ZooKeeper would not let its node be made
 
 	// Owned by the loop.
 	announced bool // its node is there, as far as is known
@@ -35,7 +36,7 @@ func newMember(s route.Server) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &member{server: s, name: name, data: data, joinedCh: make(chan struct{}), leftCh: make(chan struct{})}, nil
+	return &member{server: s, name: name, data: data, joinedCh: make(chan struct{}), leftCh: make(chan struct{}), denial: newDenial()}, nil
 }
 
 // announceTries bounds how often a node may change between looking and acting.
@@ -98,6 +99,9 @@ func (v *view) takeOver(ctx context.Context, path string, m *member) error {
 func (v *view) withdraw(ctx context.Context, m *member) error {
 	path := v.path(m.name)
 	r, err := v.conn.get(ctx, path, false)
+	if errors.Is(err, zk.ErrNoAuth) {
+		err = zk.ErrNoNode // what this member made, everybody can read
+	}
 	if err == nil && r.stat.EphemeralOwner == v.conn.zk.SessionID() && bytes.Equal(r.data, m.data) {
 		err = v.conn.delete(ctx, path, r.stat.Version)
 	}

@@ -22,6 +22,7 @@ type Registry struct {
 	events  *events
 	cancel  context.CancelFunc // ends the loop
 	readyCh chan struct{}      // closed when the list was read for the first time
+	denial  denial             // when ZooKeeper has denied something for the first time
 	doneCh  chan struct{}      // closed when the loop has ended
 	wg      sync.WaitGroup     // the loop, its probes, and connections that it gave up
 
@@ -45,15 +46,29 @@ type serverList struct {
 }
 
 // Open connects and returns when the list of servers has been read. The caller closes the Registry.
-// Errors: ErrConfig; ErrUnavailable when ctx ends before.
+// Errors: ErrConfig; those of Await.
 func Open(ctx context.Context, cfg Config) (*Registry, error) {
+	r, err := Start(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Await(ctx); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Start begins to connect and returns at once. The list is empty until Await returns. The caller closes the Registry.
+// Errors: ErrConfig.
+func Start(cfg Config) (*Registry, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	r := &Registry{
 		cfg: cfg, events: newEvents(cfg.Root), members: map[string]*member{},
-		readyCh: make(chan struct{}), doneCh: make(chan struct{}),
+		readyCh: make(chan struct{}), denial: newDenial(), doneCh: make(chan struct{}),
 	}
 	r.list.Store(&serverList{})
 	c, err := connect(cfg, r.events)
@@ -65,13 +80,22 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	loopCtx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	r.wg.Go(func() { r.run(loopCtx) })
+	return r, nil
+}
+
+// Await returns when the list of servers has been read for the first time. It may be called again after an error: the
+// Registry goes on trying, once a second when all of its ZooKeeper servers were tried.
+// Errors: ErrDenied at once, which waiting does not mend; ErrUnavailable when ctx ends before; ErrClosed.
+func (r *Registry) Await(ctx context.Context) error {
 	select {
 	case <-r.readyCh:
-		return r, nil
+		return nil
+	case <-r.denial.ch:
+		return *r.denial.err
+	case <-r.doneCh:
+		return ErrClosed
 	case <-ctx.Done():
-		err := fmt.Errorf("%w at %s: %w", ErrUnavailable, strings.Join(cfg.Servers, ","), errors.Join(r.Err(), ctx.Err()))
-		r.Close()
-		return nil, err
+		return fmt.Errorf("%w at %s: %w", ErrUnavailable, strings.Join(r.cfg.Servers, ","), errors.Join(r.Err(), ctx.Err()))
 	}
 }
 
@@ -95,7 +119,7 @@ func (r *Registry) Close() {
 // whenever it is lost, until leave is called, which waits until it is gone (for CallTimeout at most, and later if
 // ZooKeeper is away). A node that another process left at the same address is replaced. Joining again at the same
 // address replaces what is listed there.
-// Errors: ErrInvalidAddress; ErrUnavailable; ErrClosed; that of ctx.
+// Errors: ErrInvalidAddress; ErrUnavailable; ErrDenied; ErrClosed; that of ctx.
 func (r *Registry) Join(ctx context.Context, s route.Server) (leave func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("zkregistry: join: %w", err)
@@ -112,6 +136,8 @@ func (r *Registry) Join(ctx context.Context, s route.Server) (leave func(), err 
 	select {
 	case <-m.joinedCh:
 		return sync.OnceFunc(func() { r.leave(m) }), nil
+	case <-m.denial.ch:
+		err = *m.denial.err
 	case <-ctx.Done():
 		err = fmt.Errorf("zkregistry: join: %w", ctx.Err())
 	case <-timer.C:

@@ -19,6 +19,8 @@ type view struct {
 	root string
 	log  *slog.Logger
 
+	inspected bool // who may change the list
+
 	stale   bool // the list has to be read
 	watched bool // its watch is set and has not fired
 	nodes   map[string]*node
@@ -101,6 +103,10 @@ func (v *view) readNode(ctx context.Context, name string, n *node) error {
 	switch {
 	case errors.Is(err, zk.ErrNoNode):
 		delete(v.nodes, name) // should it be back already, then the list's watch has fired
+		return nil
+	case errors.Is(err, zk.ErrNoAuth): // not one that a server made
+		n.stale, n.valid = false, false
+		v.log.Warn("a node in ZooKeeper cannot be read", "path", v.path(name))
 		return nil
 	case err != nil:
 		return err
