@@ -9,38 +9,70 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"cim/route"
 )
 
-// inspect looks at every master once. One of several that does not answer is none of a reason not to begin: its
-// replica may be about to take over. INFO is asked instead of CONFIG, which hosted Redis often refuses.
-func (s *Store) inspect(ctx context.Context) error {
+// Inspect looks at every master once, at how it is set up: what would lose data is logged as a warning. One of several
+// that does not answer is none of a reason not to begin: its replica may be about to take over. INFO is asked instead of
+// CONFIG, which hosted Redis often refuses.
+// Errors: ErrTooOld and ErrRefused, which waiting does not mend; route.ErrStoreUnavailable.
+func (s *Store) Inspect(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	var mu sync.Mutex
-	var answered int
-	var silence error
+	answers := make(map[string]string) // by address
+	silent := make(map[string]error)
 	err := s.nodes.each(limited, func(ctx context.Context, node *redis.Client) error {
 		text, err := node.Info(ctx).Result()
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
-			s.cfg.Logger.Warn("a Redis does not answer", "redis", node.Options().Addr, "err", err)
-			silence = err
-			return nil
+			silent[node.Options().Addr] = err
+		} else {
+			answers[node.Options().Addr] = text
 		}
-		answered++
-		return s.judge(node.Options().Addr, parseInfo(text))
+		return nil
 	})
-	switch {
-	case errors.Is(err, ErrTooOld):
-		return err
-	case err == nil && answered == 0:
-		err = silence
+	if err == nil {
+		err = s.weigh(answers, silent)
 	}
-	if err != nil {
-		return fmt.Errorf("connect to Redis: %w", explain(ctx, err))
+	switch {
+	case err == nil, errors.Is(err, ErrTooOld):
+		return err
+	case refuses(err):
+		return fmt.Errorf("connect to Redis: %w: %w", ErrRefused, err)
+	}
+	return fmt.Errorf("connect to Redis: %w", explain(ctx, err))
+}
+
+// weigh decides by what masters answered. Of those that did not, nothing is logged while none did: who waits for them
+// asks again and again.
+func (s *Store) weigh(answers map[string]string, silent map[string]error) error {
+	for addr, text := range answers {
+		if parseInfo(text)["loading"] == "1" {
+			return fmt.Errorf("%w: %s is still reading its data", route.ErrStoreUnavailable, addr)
+		}
+	}
+	for addr, text := range answers {
+		if err := s.judge(addr, parseInfo(text)); err != nil {
+			return err
+		}
+	}
+	for addr, err := range silent {
+		if len(answers) == 0 || refuses(err) {
+			return err
+		}
+		s.cfg.Logger.Warn("a Redis does not answer", "redis", addr, "err", err)
 	}
 	return nil
+}
+
+// refuses reports whether an answer is one to how Redis was addressed rather than to how it is.
+func refuses(err error) bool {
+	var answer redis.Error
+	return redis.IsAuthError(err) || redis.IsPermissionError(err) ||
+		errors.As(err, &answer) && strings.HasPrefix(answer.Error(), "ERR DB index")
 }
 
 // parseInfo reads the answer to INFO.

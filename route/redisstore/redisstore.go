@@ -36,9 +36,21 @@ var (
 	_ route.Inbox     = (*Store)(nil)
 )
 
-// New connects to Redis and looks at how it is set up: what would lose data is logged as a warning.
-// Errors: ErrBadURL; ErrBadConfig; ErrTooOld; route.ErrStoreUnavailable.
+// New connects to Redis and looks at how it is set up. Errors: those of Open and of Inspect.
 func New(ctx context.Context, cfg Config) (*Store, error) {
+	s, err := Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Inspect(ctx); err != nil {
+		_ = s.nodes.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Open makes a Store and asks Redis nothing: it connects with the first call. Errors: ErrBadURL; ErrBadConfig.
+func Open(cfg Config) (*Store, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -47,12 +59,7 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, keys: keys{cfg.Prefix}, nodes: n}
-	if err := s.inspect(ctx); err != nil {
-		_ = n.Close()
-		return nil, err
-	}
-	return s, nil
+	return &Store{cfg: cfg, keys: keys{cfg.Prefix}, nodes: n}, nil
 }
 
 // Close ends every connection. Calls then fail with route.ErrStoreUnavailable.

@@ -40,6 +40,12 @@ var forms = map[string]target{
 	"rediss+cluster":  {form: cluster, tls: true},
 }
 
+// Addresses are the host:port of each server that a URL names. Errors: ErrBadURL.
+func Addresses(url string) ([]string, error) {
+	t, err := parseURL(url)
+	return t.addrs, err
+}
+
 // parseURL reads one of the forms that Config.URL has. Its errors do not repeat the URL, which may hold a password.
 // Errors: ErrBadURL.
 func parseURL(raw string) (target, error) {
