@@ -70,6 +70,7 @@ type API struct {
 	serving []*serving
 	closed  bool
 
+	starting atomic.Bool
 	stopping atomic.Bool
 }
 
@@ -82,6 +83,7 @@ func New(cfg Config) (*API, error) {
 	a.conns = newConnSet(cfg.Limits.Conns, func(addr netip.Addr) bool { return !addr.IsValid() || a.isProxy(addr) })
 	a.base, a.cancel = context.WithCancel(context.Background())
 	a.limits = newLimiters(cfg.Limits)
+	a.starting.Store(cfg.Starting)
 	a.endpoints = index(a.served())
 	a.server = a.newServer()
 	var err error
@@ -141,6 +143,9 @@ func (a *API) enter(s *serving) bool {
 	}
 	return !a.closed
 }
+
+// Started ends what Config.Starting began: from now on everything is answered.
+func (a *API) Started() { a.starting.Store(false) }
 
 // Shutdown stops listening, closes idle connections and waits for requests that run. When ctx ends first,
 // it cancels those requests, cuts their connections and returns the error of ctx. /readyz says so meanwhile.

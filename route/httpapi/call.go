@@ -82,6 +82,9 @@ func (c *call) check(methods map[string]*endpoint, e *endpoint) *failure {
 		c.http.Response.Header.Set(fasthttp.HeaderAllow, allowed(methods))
 		return errMethod
 	}
+	if c.api.starting.Load() && e.style != styleOps {
+		return errStarting
+	}
 	if f := c.authorize(e); f != nil {
 		return f
 	}

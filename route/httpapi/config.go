@@ -31,6 +31,9 @@ type Config struct {
 	Cluster fasthttp.RequestHandler
 	// ServerOnly leaves out what routes are for: what stays are Cluster, CIM's /sendMsg, health and metrics.
 	ServerOnly bool
+	// Starting has the API answer only Cluster and what operators ask (health, metrics) until Started is called: what the
+	// Router stands on is not there yet, and its answers would be wrong.
+	Starting bool
 	// Metrics is what /metrics shows, Registerer where the API registers its own. Default: a registry that
 	// serves as both.
 	Metrics    prometheus.Gatherer

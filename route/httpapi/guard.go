@@ -17,6 +17,7 @@ var (
 		counter: reasonHost,
 		message: "This service is not known by the name in the Host header; use its address, or start it with that name (cim up --advertise NAME).",
 	}
+	errStarting    = &failure{code: cimpb.CodeOverloaded, message: "This process has just started and waits for what it needs; try again in a moment, or ask another one. /readyz names it."}
 	errNoPath      = &failure{code: cimpb.CodeUnsupported, message: "There is nothing at this path; /openapi.yaml lists what there is."}
 	errMethod      = &failure{code: cimpb.CodeUnsupported, status: http.StatusMethodNotAllowed, message: "This path does not take this method; see the Allow header."}
 	errContentType = &failure{code: cimpb.CodeBadRequest, status: http.StatusUnsupportedMediaType, counter: reasonContentType, message: "Send the body as application/json."}

@@ -55,7 +55,11 @@ func (a *API) problems(ctx context.Context) []route.Problem {
 	if a.stopping.Load() {
 		return []route.Problem{{Component: "http", Detail: "the service is shutting down"}}
 	}
-	return a.cfg.Router.Ready(ctx)
+	problems := a.cfg.Router.Ready(ctx)
+	if a.starting.Load() && len(problems) == 0 {
+		problems = append(problems, route.Problem{Component: "http", Detail: "the service is starting"})
+	}
+	return problems
 }
 
 func (a *API) metricsHandler() func(*call) {

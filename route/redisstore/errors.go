@@ -17,7 +17,7 @@ import (
 // Errors of New, and reasons that come wrapped together with route.ErrStoreUnavailable.
 var (
 	ErrBadURL      = errors.New("the Redis URL is not one")
-	ErrRefused     = errors.New("Redis refuses the user, the password or the number of the database")
+	ErrRefused     = errors.New("this Redis refuses the user, the password or the number of the database")
 	ErrTooOld      = errors.New("this Redis is older than 7.0")
 	ErrBadConfig   = errors.New("the settings of the Redis store do not fit together")
 	ErrOutOfMemory = errors.New("the Redis has reached its maxmemory; raise it, or have receivers read what waits")
