@@ -4,14 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"path/filepath"
-	"strings"
+	"strconv"
+
+	"cim/route/redisstore"
 )
 
 // clusterFlags are those of every process of a cluster.
 type clusterFlags struct {
 	ZK         []string `name:"zk" help:"ZooKeeper servers, which know the cluster's servers." placeholder:"HOST:PORT,..." required:""`
+	ZKAuthFile string   `name:"zk-auth-file" help:"File with user:password for ZooKeeper's digest scheme, on one line: this user alone may change what servers write there. The same for all processes of the cluster. Default: anybody who reaches ZooKeeper may." placeholder:"FILE" type:"path"`
 	Redis      string   `help:"Where accounts, sessions and inboxes are kept: redis://, rediss://, redis+sentinel:// or redis+cluster:// (docs/operations.md)." placeholder:"URL" required:""`
 	RedisWait  int      `name:"redis-wait" help:"Replicas that have to have a message before its sender is told that it is stored." default:"0"`
 	InboxLimit int      `help:"Messages that may wait for one user; more are refused, and their sender is told. The same for all processes." default:"10000"`
@@ -25,13 +27,13 @@ func (f *clusterFlags) check() error {
 		return nil // that they are missing is said elsewhere
 	}
 	for _, addr := range f.ZK {
-		if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+		host, port, err := net.SplitHostPort(addr)
+		if n, _ := strconv.ParseUint(port, 10, 16); err != nil || host == "" || n == 0 {
 			return fmt.Errorf("--zk %q is not host:port", addr)
 		}
 	}
-	u, err := url.Parse(f.Redis)
-	if err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "redis") {
-		return errors.New("--redis has to be a URL, such as redis://127.0.0.1:6379/0")
+	if _, err := redisstore.Addresses(f.Redis); err != nil {
+		return fmt.Errorf("--redis, which is like redis://127.0.0.1:6379/0: %w", err)
 	}
 	if f.RedisWait < 0 {
 		return errors.New("--redis-wait must not be negative")

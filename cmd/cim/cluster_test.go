@@ -112,16 +112,34 @@ func (c *testCluster) server(name, zk, redis string, more ...string) *clusterPro
 
 func (c *testCluster) newRoute(name string, more ...string) *clusterProcess {
 	c.t.Helper()
+	p := c.anotherRoute(name, more...)
+	p.restart(c.t)
+	return p
+}
+
+// anotherRoute is one that does not run yet.
+func (c *testCluster) anotherRoute(name string, more ...string) *clusterProcess {
+	c.t.Helper()
 	p := &clusterProcess{cluster: c, name: name, http: freeAddr(c.t), side: freeAddr(c.t)}
 	p.args = append([]string{"route", "--http", p.http, "--register", "anyone", "--balance", c.balance, "--metrics", p.side}, append(c.shared(c.zk, c.url), more...)...)
-	p.restart(c.t)
 	return p
 }
 
 // restart starts the process, again on the same addresses.
 func (p *clusterProcess) restart(t *testing.T) {
 	t.Helper()
+	p.begin(t)
+	p.awaitUp()
+}
+
+// begin starts the process and waits for nothing.
+func (p *clusterProcess) begin(t *testing.T) {
+	t.Helper()
 	p.process = startProcess(t, p.args...)
+}
+
+func (p *clusterProcess) awaitUp() {
+	p.t.Helper()
 	line := p.waitLine("is up")
 	_, p.instance, _ = strings.Cut(line, "instance ")
 }

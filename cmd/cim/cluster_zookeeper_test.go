@@ -88,7 +88,7 @@ func testServerCutOffFromZooKeeper(t *testing.T, p *talkers, far *zktest.Proxy) 
 	p.c.awaitServers(2)
 }
 
-// Nobody notices, and no server can join.
+// Nobody notices. A server that is started meanwhile joins when ZooKeeper is back.
 func testZooKeeperKilled(t *testing.T, p *talkers) {
 	c := p.c
 	c.zoo.Kill(t)
@@ -101,16 +101,11 @@ func testZooKeeperKilled(t *testing.T, p *talkers) {
 		c.member(t, "new-at-"+s.name).enter(s, "phone")
 	}
 	late := c.server("server3", c.zk, c.url)
-	late.process = startProcess(t, late.args...)
-	if code := exitCode(t, late.wait()); code != exitFailed {
-		t.Errorf("a server that cannot join: exit code %d", code)
-	}
-	if text := late.stderr.String(); !containsAll(text, "ZooKeeper does not answer at "+c.zk, "--zk") {
-		t.Errorf("it says %q", text)
-	}
+	late.begin(c.t)
+	late.logged("waiting for ZooKeeper")
 	c.zoo.Start(t)
 	c.zoo.Await(t)
-	late.restart(c.t)
+	late.awaitUp()
 	c.servers = append(c.servers, late)
 	c.awaitServers(3)
 	for _, one := range slices.Concat(c.servers, c.routes) {

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"cim/netcore"
 )
 
 // When memory is given back; see docs/decisions/0004.
@@ -16,7 +18,7 @@ const (
 
 // monitorMemory gives back what a storm of logins left behind: the collector lets the heap grow to twice
 // what it needs during the storm and keeps the pages, and idle connections never make it look again.
-func (n *node) monitorMemory(ctx context.Context) {
+func (n *node) monitorMemory(ctx context.Context, server *netcore.Server) {
 	t := time.NewTicker(memoryInterval)
 	defer t.Stop()
 	var m memoryWatch
@@ -28,7 +30,7 @@ func (n *node) monitorMemory(ctx context.Context) {
 			if n.gate != nil {
 				n.gate.Expire()
 			}
-			s := n.server.Stats()
+			s := server.Stats()
 			if m.due(s.Accepted, s.Conns) {
 				begin := time.Now()
 				giveMemoryBack()

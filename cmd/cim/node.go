@@ -139,7 +139,11 @@ func (n *node) startUp(cfg nodeConfig) error {
 	if n.router, err = route.New(n.routerConfig(cfg, local)); err != nil {
 		return err
 	}
-	if err := n.startServer(cfg, func(s *netcore.Server) { local.server = s }); err != nil {
+	if err := n.newServer(cfg); err != nil {
+		return err
+	}
+	local.server = n.server
+	if err := n.startServer(cfg); err != nil {
 		return err
 	}
 	if err := n.startDoors(cfg); err != nil {
@@ -169,7 +173,8 @@ func (n *node) startMonitors(cfg nodeConfig) context.Context {
 	n.stopMonitors = cancel
 	n.surviveHangup(ctx)
 	if n.server != nil {
-		n.wg.Go(func() { n.monitorMemory(ctx) })
+		server := n.server // n's own is forgotten when it fails to listen
+		n.wg.Go(func() { n.monitorMemory(ctx, server) })
 	}
 	switch {
 	case cfg.cluster != nil:
@@ -235,8 +240,8 @@ func newInstance() string {
 	return hex.EncodeToString(b[:])
 }
 
-// startServer opens the client port. adopt is told of the server before its first client.
-func (n *node) startServer(cfg nodeConfig, adopt func(*netcore.Server)) (err error) {
+// newServer makes the server, which does not listen yet.
+func (n *node) newServer(cfg nodeConfig) (err error) {
 	maxConns := cfg.maxConns
 	ceiling, err := netcore.DefaultMaxConns(cfg.httpConns)
 	if err != nil {
@@ -253,11 +258,13 @@ func (n *node) startServer(cfg nodeConfig, adopt func(*netcore.Server)) (err err
 		AllowCIM: cfg.auth == authCIM, MaxConns: maxConns, AdmitRate: cfg.admitRate, IdleTimeout: cfg.idleTimeout, Logger: cfg.log,
 		TLS: cfg.certs.config(), ProxyFrom: cfg.proxyFrom,
 	})
+	return err
+}
+
+// startServer opens the client port.
+func (n *node) startServer(cfg nodeConfig) error {
+	err := n.server.Start()
 	if err != nil {
-		return err
-	}
-	adopt(n.server)
-	if err = n.server.Start(); err != nil {
 		n.server = nil
 	}
 	if errors.Is(err, netcore.ErrAddressInUse) {
@@ -273,7 +280,7 @@ func (n *node) startHTTP(cfg nodeConfig, metrics *prometheus.Registry) error {
 	}
 	api, err := httpapi.New(httpapi.Config{
 		Router: n.router, AuthCIM: cfg.auth == authCIM, Auth: n.authenticator(), ApplicationsRegister: cfg.register == registerApplications,
-		Hosts: hostsOf(cfg), ProxyFrom: cfg.proxyFrom, ServerOnly: cfg.isServer(), Cluster: cluster,
+		Hosts: hostsOf(cfg), ProxyFrom: cfg.proxyFrom, ServerOnly: cfg.isServer(), Cluster: cluster, Starting: cfg.cluster != nil,
 		Metrics: metrics, Registerer: metrics, Logger: cfg.log,
 		Limits: httpapi.Limits{Conns: cfg.httpConns},
 	})
@@ -313,6 +320,15 @@ func listen(addr, flag string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	return ln, nil
+}
+
+// tryListen reports what would keep a listener from addr now.
+func tryListen(addr, flag string) error {
+	ln, err := listen(addr, flag)
+	if err != nil {
+		return err
+	}
+	return ln.Close()
 }
 
 // fail reports what ended although nobody asked it to.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"cim/netcore"
 	"cim/route"
 	"cim/route/auth"
 	"cim/route/balance"
@@ -23,49 +22,57 @@ import (
 	"cim/route/zkregistry"
 )
 
-// startPatience is how long a start waits for what it stands on, before it says what is missing.
-const startPatience = 10 * time.Second
-
-// startServerNode joins a cluster as an IM server: the store first, the list of servers last.
+// startServerNode joins a cluster as an IM server. It waits for Redis and ZooKeeper, until ctx ends.
 func startServerNode(ctx context.Context, cfg nodeConfig) (*node, error) {
 	return startWith(cfg, func(n *node, cfg nodeConfig) error { return n.startClusterServer(ctx, cfg) })
 }
 
-// startRouteNode joins a cluster as a route.
+// startRouteNode joins a cluster as a route. It waits as startServerNode does.
 func startRouteNode(ctx context.Context, cfg nodeConfig) (*node, error) {
 	return startWith(cfg, func(n *node, cfg nodeConfig) error { return n.startClusterRoute(ctx, cfg) })
 }
 
-func (n *node) startClusterServer(ctx context.Context, cfg nodeConfig) error {
-	local := &clusterPeer{} // its server comes into being behind the Router that it is for
+// startClusterServer opens the HTTP port first, so that operators can ask what is waited for, and the client port when
+// clients could log in. It is listed last.
+func (n *node) startClusterServer(ctx context.Context, cfg nodeConfig) (err error) {
+	local := &clusterPeer{}
 	n.local = local
-	if err := n.openCluster(ctx, cfg, local); err != nil {
+	if err := n.openCluster(cfg, local); err != nil {
 		return err
 	}
-	router, err := route.New(n.routerConfig(cfg, n.peers))
-	if err != nil {
+	if n.router, err = route.New(n.routerConfig(cfg, n.peers)); err != nil {
 		return err
 	}
-	n.router = router
-	adopt := func(s *netcore.Server) {
-		local.server = s
-		n.swept.Store(s)
+	if err := n.newServer(cfg); err != nil {
+		return err
 	}
-	if err := n.startServer(cfg, adopt); err != nil {
+	local.server = n.server
+	n.swept.Store(n.server)
+	if err := tryListen(cfg.listen, "--listen"); err != nil { // it may be long until the server does
 		return err
 	}
 	if err := n.startDoors(cfg); err != nil {
 		return err
 	}
-	ctx = n.startMonitors(cfg)
-	if store, ok := n.store.(incarnate); ok {
-		n.wg.Go(func() { n.monitorStore(ctx, store, &local.storeAway) })
+	monitors := n.startMonitors(cfg)
+	if err := n.awaitCluster(ctx, cfg); err != nil {
+		return err
 	}
-	return n.join(ctx, cfg)
+	if err := n.startServer(cfg); err != nil {
+		return err
+	}
+	if store, ok := n.store.(incarnate); ok {
+		n.wg.Go(func() { n.monitorStore(monitors, store, &local.storeAway) })
+	}
+	if err := n.joinCluster(ctx, cfg); err != nil {
+		return err
+	}
+	n.api.Started()
+	return nil
 }
 
 func (n *node) startClusterRoute(ctx context.Context, cfg nodeConfig) error {
-	if err := n.openCluster(ctx, cfg, nil); err != nil {
+	if err := n.openCluster(cfg, nil); err != nil {
 		return err
 	}
 	if n.keys != nil {
@@ -88,11 +95,15 @@ func (n *node) startClusterRoute(ctx context.Context, cfg nodeConfig) error {
 		return err
 	}
 	n.startMonitors(cfg)
+	if err := n.awaitCluster(ctx, cfg); err != nil {
+		return err
+	}
+	n.api.Started()
 	return nil
 }
 
-// openCluster reads the secret and connects to what keeps the cluster together. Only routes sign.
-func (n *node) openCluster(ctx context.Context, cfg nodeConfig, local *clusterPeer) (err error) {
+// openCluster reads the secret and begins to connect to what keeps the cluster together. Only routes sign.
+func (n *node) openCluster(cfg nodeConfig, local *clusterPeer) (err error) {
 	secrets, err := readSecrets(cfg.cluster.SecretFile)
 	if err != nil {
 		return err
@@ -101,10 +112,10 @@ func (n *node) openCluster(ctx context.Context, cfg nodeConfig, local *clusterPe
 	if cfg.auth != authCIM {
 		n.keys = &nodeKeys{tokens: token.Derive(secrets.Current(), secrets.Previous(), cfg.isRoute())}
 	}
-	if err := n.openStore(ctx, cfg); err != nil {
+	if err := n.openStore(cfg); err != nil {
 		return err
 	}
-	if err := n.openRegistry(ctx, cfg); err != nil {
+	if err := n.openRegistry(cfg); err != nil {
 		return err
 	}
 	pc := peer.Config{
@@ -122,14 +133,11 @@ func (n *node) openCluster(ctx context.Context, cfg nodeConfig, local *clusterPe
 	return nil
 }
 
-func (n *node) openStore(ctx context.Context, cfg nodeConfig) error {
-	store, err := redisstore.New(ctx, redisstore.Config{
+func (n *node) openStore(cfg nodeConfig) error {
+	store, err := redisstore.Open(redisstore.Config{
 		URL: cfg.cluster.Redis, WaitReplicas: cfg.cluster.RedisWait, Logger: cfg.log,
 		InboxMessages: cfg.cluster.InboxLimit, InboxBytes: cfg.cluster.InboxBytes,
 	})
-	if errors.Is(err, route.ErrStoreUnavailable) {
-		return fmt.Errorf("--redis: start it, or name another: %w", err)
-	}
 	if err != nil {
 		return fmt.Errorf("--redis: %w", err)
 	}
@@ -137,15 +145,14 @@ func (n *node) openStore(ctx context.Context, cfg nodeConfig) error {
 	return nil
 }
 
-func (n *node) openRegistry(ctx context.Context, cfg nodeConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
-	registry, err := zkregistry.Open(ctx, zkregistry.Config{
-		Servers: cfg.cluster.ZK, Probe: n.probe, OnExpired: n.sweep, Logger: cfg.log,
-	})
-	if errors.Is(err, zkregistry.ErrUnavailable) {
-		return fmt.Errorf("ZooKeeper does not answer at %s: start it, or say where it is with --zk", strings.Join(cfg.cluster.ZK, ","))
+func (n *node) openRegistry(cfg nodeConfig) error {
+	credential, err := readZKAuth(cfg.cluster.ZKAuthFile)
+	if err != nil {
+		return err
 	}
+	registry, err := zkregistry.Start(zkregistry.Config{
+		Servers: cfg.cluster.ZK, Auth: credential, Probe: n.probe, OnExpired: n.sweep, Logger: cfg.log,
+	})
 	if err != nil {
 		return fmt.Errorf("--zk: %w", err)
 	}
@@ -176,6 +183,22 @@ func (n *node) sweep() {
 	if s := n.swept.Load(); s != nil {
 		s.SweepNow()
 	}
+}
+
+// readZKAuth reads the file with who this is to ZooKeeper; without one, nobody in particular.
+func readZKAuth(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	text, err := readSmallFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--zk-auth-file: %w", err)
+	}
+	credential := strings.TrimRight(string(text), "\r\n")
+	if zkregistry.CheckAuth(credential) != nil {
+		return "", fmt.Errorf("--zk-auth-file %s has to hold user:password, on one line", path)
+	}
+	return credential, nil
 }
 
 // readSecrets reads the file that all processes of a cluster share.

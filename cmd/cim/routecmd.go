@@ -65,6 +65,10 @@ func (c *routeCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	n, err := startRouteNode(ctx, cfg)
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(io.out, "stopped before it was up")
+		return nil
+	}
 	if err != nil {
 		return startError(err)
 	}

@@ -48,6 +48,10 @@ func (c *serverCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	n, err := startServerNode(ctx, cfg)
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(io.out, "stopped before it was up")
+		return nil
+	}
 	if err != nil {
 		return startError(err)
 	}

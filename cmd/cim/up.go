@@ -15,6 +15,7 @@ import (
 	"cim/internal/buildinfo"
 	"cim/netcore"
 	"cim/route/embedded"
+	"cim/route/zkregistry"
 )
 
 // drainTime bounds a graceful stop; what is acknowledged is on disk by then anyway.
@@ -80,6 +81,8 @@ func startError(err error) error {
 	case errors.Is(err, embedded.ErrLocked), errors.Is(err, embedded.ErrNotWritable),
 		errors.Is(err, embedded.ErrForeign), errors.Is(err, embedded.ErrNewerFormat):
 		return fmt.Errorf("%s (--data)", strings.TrimPrefix(err.Error(), "embedded: ")) // it says what to do; this says where
+	case errors.Is(err, zkregistry.ErrDenied):
+		return fmt.Errorf("%w: another user owns these nodes; give the --zk-auth-file that they were made with, or change their access list with ZooKeeper's setAcl", err)
 	}
 	return err
 }

@@ -23,10 +23,14 @@ func aclFor(auth string) []zk.ACL {
 	return slices.Concat(zk.AuthACL(zk.PermAll), zk.WorldACL(zk.PermRead))
 }
 
-// validAuth reports whether ZooKeeper would make a user of it: its digest cuts at the first colon.
-func validAuth(auth string) bool {
-	user, password, ok := strings.Cut(auth, ":")
-	return ok && user != "" && password != "" && !strings.ContainsFunc(auth, unicode.IsControl)
+// CheckAuth reports whether text is a Config.Auth. ZooKeeper's digest cuts at the first colon. Errors: ErrConfig, which does
+// not repeat the text.
+func CheckAuth(text string) error {
+	user, password, ok := strings.Cut(text, ":")
+	if !ok || user == "" || password == "" || strings.ContainsFunc(text, unicode.IsControl) {
+		return fmt.Errorf("%w: Auth has to be user:password on one line", ErrConfig)
+	}
+	return nil
 }
 
 // authenticate says who this is, if anybody. The library repeats it at each connection, but only once ZooKeeper has

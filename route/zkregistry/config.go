@@ -61,13 +61,16 @@ func setDefault[T comparable](field *T, value T) {
 }
 
 func (c Config) check() error {
+	if c.Auth != "" {
+		if err := CheckAuth(c.Auth); err != nil {
+			return err
+		}
+	}
 	switch {
 	case len(c.Servers) == 0 || slices.Contains(c.Servers, ""):
 		return fmt.Errorf("%w: Servers needs the host:port of each ZooKeeper server", ErrConfig)
 	case !strings.HasPrefix(c.Root, "/") || strings.HasSuffix(c.Root, "/"):
 		return fmt.Errorf("%w: Root %q begins with a slash and does not end with one", ErrConfig, c.Root)
-	case c.Auth != "" && !validAuth(c.Auth):
-		return fmt.Errorf("%w: Auth has to be user:password on one line", ErrConfig) // and it stays unsaid
 	case c.SessionTimeout < 0 || c.CallTimeout < 0 || c.RefreshEvery < 0,
 		c.ProbeTimeout < 0 || c.ProbeEvery < 0:
 		return fmt.Errorf("%w: a time is negative", ErrConfig)

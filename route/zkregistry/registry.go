@@ -95,7 +95,11 @@ func (r *Registry) Await(ctx context.Context) error {
 	case <-r.doneCh:
 		return ErrClosed
 	case <-ctx.Done():
-		return fmt.Errorf("%w at %s: %w", ErrUnavailable, strings.Join(r.cfg.Servers, ","), errors.Join(r.Err(), ctx.Err()))
+		cause := ctx.Err()
+		if err := r.Err(); err != nil && !errors.Is(err, ErrUnavailable) {
+			cause = fmt.Errorf("%w: %w", err, cause)
+		}
+		return fmt.Errorf("%w at %s: %w", ErrUnavailable, strings.Join(r.cfg.Servers, ","), cause)
 	}
 }
 
