@@ -23,7 +23,10 @@ func ApplicationKey(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		key := NewApplicationKey()
-		return key, token.WriteSecretFile(path, []byte(key+"\n"))
+		if err = token.CreateSecretFile(path, []byte(key+"\n")); !errors.Is(err, fs.ErrExist) {
+			return key, err
+		}
+		text, err = os.ReadFile(path) // another route was faster
 	}
 	if err != nil {
 		return "", fmt.Errorf("read the application key: %w", err)

@@ -138,7 +138,24 @@ func writePEM(path, kind string, der []byte) error {
 }
 
 // WriteSecretFile replaces a file as a whole and durably, with mode 0600.
-func WriteSecretFile(path string, text []byte) (err error) {
+func WriteSecretFile(path string, text []byte) error { return placeSecretFile(path, text, os.Rename) }
+
+// CreateSecretFile is WriteSecretFile for a file that is not there yet. Of several processes that create it at the same time
+// one does, where the file system has hard links. Errors: fs.ErrExist.
+func CreateSecretFile(path string, text []byte) error {
+	return placeSecretFile(path, text, func(from, to string) error {
+		switch err := os.Link(from, to); {
+		case errors.Is(err, fs.ErrExist):
+			return err
+		case err != nil:
+			return os.Rename(from, to)
+		}
+		return os.Remove(from)
+	})
+}
+
+// placeSecretFile writes a file beside path and has place give it that name.
+func placeSecretFile(path string, text []byte, place func(from, to string) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -152,7 +169,7 @@ func WriteSecretFile(path string, text []byte) (err error) {
 	_, err = f.Write(text)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = place(f.Name(), path)
 	}
 	if err == nil {
 		err = syncFolder(filepath.Dir(path)) // or the name may still be the old file's after a crash
