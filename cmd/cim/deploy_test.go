@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -19,19 +21,26 @@ type compose struct {
 		Image       string
 		Command     []string
 		Environment map[string]string
+		Grace       time.Duration `yaml:"stop_grace_period"`
 	}
+	Configs map[string]struct{ Content string }
 }
 
-// Every cim command in the compose file is one that this program takes.
-func TestComposeCommandsParse(t *testing.T) {
+func readCompose(t *testing.T) (file compose) {
+	t.Helper()
 	text, err := os.ReadFile("../../deploy/compose.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var file compose
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}
+	return file
+}
+
+// Every cim command in the compose file is one that this program takes.
+func TestComposeCommandsParse(t *testing.T) {
+	file := readCompose(t)
 	commands := make(map[string]int)
 	for name, s := range file.Services {
 		if s.Image != "cim" {
@@ -41,18 +50,60 @@ func TestComposeCommandsParse(t *testing.T) {
 			for k, v := range s.Environment {
 				t.Setenv(k, v)
 			}
-			parser, err := newParser(&cli{}, streams{out: new(bytes.Buffer), err: new(bytes.Buffer)})
+			var c cli
+			parser, err := newParser(&c, streams{out: new(bytes.Buffer), err: new(bytes.Buffer)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if _, err := parser.Parse(s.Command); err != nil {
 				t.Errorf("%q: %v", s.Command, err)
 			}
+			least := map[string]time.Duration{"server": c.Server.Drain + drainTime, "route": drainTime}[s.Command[0]]
+			if least > 0 && s.Grace < least+5*time.Second {
+				t.Errorf("it is killed after %v, and a stop may take %v", s.Grace, least)
+			}
 		})
 		commands[s.Command[0]]++
 	}
 	if commands["server"] != 3 || commands["route"] != 2 || commands["keys"] != 1 {
 		t.Errorf("commands %v", commands)
+	}
+}
+
+// The proxy of the compose file passes on what routes go by: the name that they were called by, and the address of who called.
+func TestComposeProxy(t *testing.T) {
+	up, proxy, folder := startUp(t), freeAddr(t), t.TempDir()
+	conf := strings.NewReplacer("$$", "$", "server route1:8083; server route2:8083;", "server "+up.http+";", "listen 80;", "listen "+proxy+";").
+		Replace(readCompose(t).Configs["nginx"].Content)
+	temporary := ""
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		temporary += kind + "_temp_path " + filepath.Join(folder, kind) + ";\n"
+	}
+	path := filepath.Join(folder, "nginx.conf")
+	conf = "daemon off; master_process off; pid " + folder + "/pid; events {}\nhttp { access_log off;\n" + temporary + conf + "}\n"
+	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out lockedBuffer
+	nginx := exec.Command("nginx", "-e", "stderr", "-p", folder, "-c", path)
+	nginx.Stderr = &out
+	if err := nginx.Start(); err != nil {
+		t.Fatalf("this test runs a real nginx; make deps installs it: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = nginx.Process.Kill()
+		_ = nginx.Wait()
+	})
+	eventually(t, "nginx answers "+out.String(), func() bool {
+		conn, err := net.Dial("tcp", proxy)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+	cimHTTP{t, "http://" + proxy}.register("behind-a-proxy")
+	if code := statusOf(t, "http://"+proxy+"/v1/accounts", `{"name":"behind-it-too","kind":"user"}`); code != http.StatusCreated {
+		t.Errorf("/v1/accounts answers %d behind the proxy", code)
 	}
 }
 
