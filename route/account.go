@@ -39,7 +39,7 @@ func (r *Router) AccountsByPrefix(ctx context.Context, prefix string, limit int)
 	return r.cfg.Accounts.ByPrefix(ctx, prefix, limit)
 }
 
-// unknown returns those of ids that have no account.
+// unknown returns those of ids that have no account. Errors: errDirectoryAway and those of the store.
 func (r *Router) unknown(ctx context.Context, ids []int64) (map[int64]bool, error) {
 	var ask []int64
 	for _, id := range ids {
@@ -50,7 +50,11 @@ func (r *Router) unknown(ctx context.Context, ids []int64) (map[int64]bool, erro
 	if len(ask) == 0 {
 		return nil, nil
 	}
-	found, err := r.cfg.Accounts.ByID(ctx, ask)
+	var found []Account
+	err := r.briefly(ctx, func(ctx context.Context) (err error) {
+		found, err = r.cfg.Accounts.ByID(ctx, ask)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package route
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -20,6 +19,7 @@ func (r *Router) Deliver(ctx context.Context, sends []Send) []Outcome {
 	d.locate(ctx)
 	d.push(ctx, d.targets)
 	d.pushAgain(ctx)
+	d.ask(ctx)
 	d.settle()
 	d.everyone(ctx)
 	return out
@@ -31,6 +31,7 @@ type delivery struct {
 	sends   []Send
 	out     []Outcome
 	targets []target // what is to be pushed
+	asks    []*ask   // what is to be pushed to whoever has the receiver
 
 	mu     sync.Mutex
 	absent []target        // guarded by mu; what was not where it should have been
@@ -41,6 +42,7 @@ type delivery struct {
 type target struct {
 	index int // of the send
 	at    Location
+	ask   *ask // not nil: the server is one of those that are asked, and at has no epoch
 }
 
 // single reports whether send i goes to one receiver and has not failed yet.
@@ -48,27 +50,6 @@ func (d *delivery) single(i int) bool { return !d.sends[i].Everyone && d.out[i].
 
 // unstored reports whether send i goes to one receiver, now or never.
 func (d *delivery) unstored(i int) bool { return d.single(i) && d.sends[i].QoS == AtMostOnce }
-
-// checkReceivers looks for the accounts of those who are sent what is not stored. Of the others, the Inbox says
-// that they do not exist.
-func (d *delivery) checkReceivers(ctx context.Context) {
-	var ids []int64
-	for i := range d.sends {
-		if d.unstored(i) {
-			ids = append(ids, d.sends[i].To)
-		}
-	}
-	missing, err := d.unknown(ctx, ids)
-	for i := range d.sends {
-		switch {
-		case !d.unstored(i):
-		case err != nil:
-			d.out[i].Err = fmt.Errorf("look up the receiver: %w", err)
-		case missing[d.sends[i].To]:
-			d.out[i].Err = ErrUnknownUser
-		}
-	}
-}
 
 // store appends what has to survive, in one call.
 func (d *delivery) store(ctx context.Context) {
@@ -107,35 +88,7 @@ func (d *delivery) stored(i int, a Appended) {
 	}
 	o.Stored, o.Seq, o.LogEpoch, o.Duplicate = true, a.Seq, a.LogEpoch, a.Duplicate
 	if a.Holder.Held() {
-		d.targets = append(d.targets, target{i, a.Holder})
-	}
-}
-
-// locate finds the receivers of what is not stored.
-func (d *delivery) locate(ctx context.Context) {
-	var users []int64
-	var index []int
-	for i, s := range d.sends {
-		if d.unstored(i) {
-			users = append(users, s.To)
-			index = append(index, i)
-		}
-	}
-	d.lookup(ctx, users, index, &d.targets)
-}
-
-func (d *delivery) lookup(ctx context.Context, users []int64, index []int, found *[]target) {
-	if len(users) == 0 {
-		return
-	}
-	at, err := d.cfg.Directory.Lookup(ctx, users)
-	for n, i := range index {
-		switch {
-		case err != nil && !d.out[i].Stored:
-			d.out[i].Err = fmt.Errorf("look up the receiver's session: %w", err)
-		case err == nil && at[n].Held():
-			*found = append(*found, target{i, at[n]})
-		}
+		d.targets = append(d.targets, target{index: i, at: a.Holder})
 	}
 }
 
@@ -168,7 +121,7 @@ func (d *delivery) pushTo(ctx context.Context, instance string, p Peer, part []t
 		return err
 	})
 	if errors.Is(err, errSlowServer) {
-		results, err = slices.Repeat([]PushResult{PushSlow}, len(part)), nil
+		results, err = slices.Repeat([]PushResult{PushUnknown}, len(part)), nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -189,40 +142,29 @@ func (d *delivery) pushes(part []target) []Push {
 
 // pushed must run with mu held.
 func (d *delivery) pushed(part []target, results []PushResult, err error) {
-	if err != nil {
-		return // what is stored stays stored; the rest is settled as offline
-	}
 	for n, t := range part {
-		o := &d.out[t.index]
-		switch results[n] {
-		case PushWritten:
-			o.Online, o.Reached = true, 1
-		case PushSlow:
-			o.Online = true
-		case PushAbsent:
-			d.absent = append(d.absent, t)
+		switch {
+		case t.ask != nil && err != nil:
+			t.ask.silent++
+		case t.ask != nil:
+			d.told(t, results[n])
+		case err == nil: // or what is stored stays stored; the rest is settled as offline
+			d.settled(t, results[n])
 		}
 	}
 }
 
-// pushAgain looks once more for receivers who moved between the look-up and the push.
-func (d *delivery) pushAgain(ctx context.Context) {
-	var users []int64
-	var index []int
-	before := make(map[int]Location)
-	for _, t := range d.absent {
-		users = append(users, d.sends[t.index].To)
-		index = append(index, t.index)
-		before[t.index] = t.at
+// settled must run with mu held.
+func (d *delivery) settled(t target, result PushResult) {
+	o := &d.out[t.index]
+	switch result {
+	case PushWritten:
+		o.Online, o.Reached = true, 1
+	case PushSlow, PushUnknown:
+		o.Online = true
+	case PushAbsent:
+		d.absent = append(d.absent, t)
 	}
-	var found, moved []target
-	d.lookup(ctx, users, index, &found)
-	for _, t := range found {
-		if t.at != before[t.index] {
-			moved = append(moved, t)
-		}
-	}
-	d.push(ctx, moved)
 }
 
 // settle gives a reason to what was neither stored nor written.

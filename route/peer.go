@@ -20,6 +20,7 @@ const (
 	PushAbsent  PushResult = iota // no such session there
 	PushWritten                   // handed to the connection
 	PushSlow                      // the connection is full; what is stored stays stored
+	PushUnknown                   // the server did not say; what is not stored may have been written, and must not be repeated
 )
 
 // Broadcast is one message for all sessions of a server.

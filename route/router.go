@@ -23,24 +23,28 @@ type Config struct {
 	Registry  Registry
 	Peers     Peers
 	Duplicate Duplicate
+	// Local is the instance of the server in this process, which is asked first for users whom the Directory cannot find
+	// while it does not answer. Default: there is none.
+	Local string
 	// Pick chooses among servers that can take the user; never called with none. Default: the first.
 	Pick func(user int64, servers []Server) Server
 	// ProofTimeout bounds how long a server may take to answer what a login asks of it: to prove that it holds a
 	// session, to have a place, to take a reservation. Default 1 s, and not to be more: a reservation that takes
 	// longer than 2 s to arrive can be taken over.
 	ProofTimeout time.Duration
-	// PushPatience bounds how long the answers of a whole Deliver wait for one server to take its part, and a login for
-	// the server of the session that it replaces. A slow server gets what is stored, and the end of the session, later
+	// PushPatience bounds how long the answers of a whole Deliver wait for one server to take its part, what is not stored
+	// for the Directory, and a login for the server of the session that it replaces. A slow server gets what is stored, and the end of the session, later
 	// all the same. Default 500 ms; less than the second for which a granted claim needs no proof.
 	PushPatience time.Duration
 	Logger       *slog.Logger // default: slog.Default()
 }
 
-// Router delivers messages and keeps sessions. It has no state of its own besides a cache, so that any
+// Router delivers messages and keeps sessions. It has no state of its own besides caches, so that any
 // number of them serve one cluster. Safe for concurrent use.
 type Router struct {
-	cfg   Config
-	known *knownUsers
+	cfg    Config
+	known  *knownUsers
+	outage outage
 }
 
 // New checks cfg and fills in its defaults.

@@ -8,15 +8,17 @@ import (
 	"cim/route"
 )
 
-// pushResult reads an answer. What is not known here counts as slow: it must not be sent again.
+// pushResult reads an answer.
 func pushResult(r cimpb.PushResult) route.PushResult {
 	switch r {
 	case cimpb.PushResult_WRITTEN:
 		return route.PushWritten
 	case cimpb.PushResult_ABSENT:
 		return route.PushAbsent
+	case cimpb.PushResult_SLOW:
+		return route.PushSlow
 	}
-	return route.PushSlow
+	return route.PushUnknown
 }
 
 func pushAnswer(r route.PushResult) cimpb.PushResult {

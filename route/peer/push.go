@@ -22,7 +22,7 @@ type pushPart struct {
 	err     error
 }
 
-// Push implements route.Peer. When only some of it failed, that is answered PushSlow: what is stored stays stored,
+// Push implements route.Peer. When only some of it failed, that is answered PushUnknown: what is stored stays stored,
 // and what is not must not be sent again. Errors: route.ErrOverloaded, ErrTooLarge, ErrUnanswered and others when
 // all of it failed.
 func (t *target) Push(ctx context.Context, pushes []route.Push) ([]route.PushResult, error) {
@@ -102,7 +102,7 @@ func merge(parts []*pushPart, n int) ([]route.PushResult, error) {
 			failure = p.err
 		}
 		for k, i := range p.index {
-			results[i] = route.PushSlow
+			results[i] = route.PushUnknown
 			if p.err == nil && p.results[k] != cimpb.PushResult_PUSH_UNSPECIFIED {
 				results[i], known = pushResult(p.results[k]), true
 			}
