@@ -13,6 +13,7 @@ type Push struct {
 	User   int64
 	Cursor        // zero: not stored
 	Body   []byte // partial MESSAGE frame; must not be changed afterwards
+	Asked  bool   // other servers are asked for the user, too: not to have them is no drop
 }
 
 // PushResult says what the server did with a Push.
@@ -97,7 +98,7 @@ func (s *Server) pushOnce(t *pushTask, wait *pushWait) {
 	}
 	at, live := s.hub.find(t.User)
 	if !live {
-		s.loops[0].counters.dropped[dropAbsent].Add(1)
+		s.loops[0].absent(t)
 		return
 	}
 	t.slot, t.wait, t.result = at.slot, wait, PushSlow
@@ -127,7 +128,7 @@ func (t *pushTask) run(l *loop) {
 		return
 	case s == nil:
 		t.result = PushAbsent
-		l.counters.dropped[dropAbsent].Add(1)
+		l.absent(t)
 	case s.queued() > l.srv.cfg.SoftOutbound:
 		t.result = PushSlow
 		l.counters.dropped[dropSlow].Add(1)
@@ -137,6 +138,13 @@ func (t *pushTask) run(l *loop) {
 		l.appendBody(s, t.Body, frame.Cursor{})
 	}
 	t.wait.done()
+}
+
+// absent counts a message whose receiver has left. It may be called from anywhere.
+func (l *loop) absent(t *pushTask) {
+	if !t.Asked {
+		l.counters.dropped[dropAbsent].Add(1)
+	}
 }
 
 // at finds the open session of a user at a slot; nil when it is gone or somebody else's.

@@ -196,6 +196,10 @@ func TestQoS0IsAnsweredWithTheTruth(t *testing.T) {
 	if r.counters.dropped[dropAbsent].Load() != 1 {
 		t.Error("the absent user is not counted")
 	}
+	results, err := r.srv.Push(t.Context(), []Push{{User: 3, Body: body("x"), Asked: true}})
+	if err != nil || results[0] != PushAbsent || r.counters.dropped[dropAbsent].Load() != 1 {
+		t.Errorf("of a user who was only asked for: %v, %v, %d drops", results, err, r.counters.dropped[dropAbsent].Load())
+	}
 }
 
 // TestQoS0ToASessionThatHasJustLeft is about a push that found a session in the table, and at the loop

@@ -29,7 +29,11 @@ func (l *loop) send(s *session, v *frame.View) {
 		Stored: v.QoS == cimpb.QoS_AT_LEAST_ONCE && v.To == frame.TargetUser,
 		Body:   l.encodeBody(s, v),
 	}}
-	if !l.srv.sends.postSized(s.user, w, len(w.Body)) {
+	lane := l.srv.unstored
+	if w.Stored {
+		lane = l.srv.stored
+	}
+	if !lane.postSized(s.user, w, len(w.Body)) {
 		l.refuse(s, v.ClientMsgID, cimpb.CodeOverloaded)
 		return
 	}

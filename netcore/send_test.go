@@ -114,15 +114,47 @@ func TestSendsOverTheCreditAreRefused(t *testing.T) {
 	c.expectSent(6, cimpb.CodeStored)
 }
 
+// While the store keeps SENDs waiting, those that do not need it go on, of the same sender too.
+func TestUnstoredSendsDoNotWaitForTheStore(t *testing.T) {
+	b := newFakeBackend()
+	goCh := make(chan struct{})
+	b.onDeliver = func(_ context.Context, sends []Send) []SendResult {
+		results := make([]SendResult, len(sends))
+		for i, s := range sends {
+			if results[i].Code = cimpb.CodeWritten; s.Stored {
+				<-goCh
+				results[i].Code = cimpb.CodeStored
+			}
+		}
+		return results
+	}
+	s := start(t, b)
+	c := join(t, s, 1)
+	for id := range uint64(3) {
+		c.send(frame.AppendSend(nil, &frame.Send{To: frame.TargetUser, ToID: 2, Text: []byte("x"), ClientMsgID: id + 1, QoS: cimpb.QoS_AT_LEAST_ONCE}))
+	}
+	c.send(sendFrame(2, 4, "x"))
+	c.expectSent(4, cimpb.CodeWritten)
+	c.send(frame.AppendSend(nil, &frame.Send{To: frame.TargetEveryone, Text: []byte("x"), ClientMsgID: 5}))
+	c.expectSent(5, cimpb.CodeWritten)
+	close(goCh)
+	for id := range uint64(3) {
+		c.expectSent(id+1, cimpb.CodeStored)
+	}
+}
+
 func TestSendLaneFull(t *testing.T) {
 	b := newFakeBackend()
 	goCh := holdSends(b)
 	s := start(t, b)
-	shorten(s.sends, 0)
+	shorten(s.unstored, 0)
+	shorten(s.stored, 0)
 	c := join(t, s, 1)
-	c.send(sendFrame(2, 1, "x"))
-	if f := c.expectSent(1, cimpb.CodeOverloaded); f.GetStatus().GetRetryAfterMs() == 0 {
-		t.Errorf("not told when to try again: %v", f)
+	for id, qos := range []cimpb.QoS{cimpb.QoS_AT_MOST_ONCE, cimpb.QoS_AT_LEAST_ONCE} {
+		c.send(frame.AppendSend(nil, &frame.Send{To: frame.TargetUser, ToID: 2, Text: []byte("x"), ClientMsgID: uint64(id + 1), QoS: qos}))
+		if f := c.expectSent(uint64(id+1), cimpb.CodeOverloaded); f.GetStatus().GetRetryAfterMs() == 0 {
+			t.Errorf("not told when to try again: %v", f)
+		}
 	}
 	close(goCh)
 }

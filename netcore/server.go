@@ -25,7 +25,8 @@ type Server struct {
 	cancel  context.CancelFunc
 
 	claims   *lane[sessionWork]
-	sends    *lane[sendWork]
+	stored   *lane[sendWork] // SENDs that wait for the store
+	unstored *lane[sendWork] // and those that must not wait behind them
 	acks     *lane[ackWork]
 	backlogs *lane[backlogWork]
 
@@ -87,7 +88,8 @@ func (s *Server) startLanes() {
 	// A session has at most one claim and one release outstanding.
 	sessionLimit := 2*s.cfg.MaxConns/sessionWorkers + laneBatch
 	s.claims = newLane(sessionWorkers, sessionLimit, s.handleSessions)
-	s.sends = newLane(sendWorkers, sendLaneLimit, s.handleSends)
+	s.stored = newLane(sendWorkers, sendLaneLimit, s.handleSends)
+	s.unstored = newLane(sendWorkers, sendLaneLimit, s.handleSends)
 	s.acks = newLane(ackWorkers, ackLaneLimit, s.handleAcks)
 	s.backlogs = newLane(backlogWorkers, backlogLimit, s.handleBacklogs)
 }
@@ -96,9 +98,15 @@ func (s *Server) startLanes() {
 // ended, and is in nobody's way.
 func (s *Server) closeLanes(ctx context.Context) {
 	s.claims.close(ctx)
-	s.sends.close(ctx)
+	s.closeSends(ctx)
 	s.acks.close(ctx)
 	s.backlogs.close(s.ctx) // nobody is left to read for
+}
+
+// closeSends lets the SENDs that were taken be delivered.
+func (s *Server) closeSends(ctx context.Context) {
+	s.unstored.close(ctx)
+	s.stored.close(ctx)
 }
 
 // probeAddress listens once without SO_REUSEPORT, which is how the loops share the port: with it, a second
@@ -195,7 +203,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	if s.ctx == nil {
 		return nil // it never started
 	}
-	s.sends.close(ctx)
+	s.closeSends(ctx)
 	err := ctx.Err() // some sends may have been cut off
 	if late := s.sayGoodbye(ctx); err == nil {
 		err = late

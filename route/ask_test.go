@@ -254,10 +254,14 @@ func TestAskOutcomes(t *testing.T) {
 			o.connect(u, "s2", "d")
 			o.peers["s2"].result = route.PushSlow
 		}, route.ErrSlow, 0, "slow"},
-		"one does not answer": {func(o *outage, _ int64) { o.peers["s3"].err = errors.New("broken") },
-			route.ErrStoreUnavailable, 0, "unknown"},
-		"one takes its time": {func(o *outage, _ int64) { o.peers["s3"].hangs = true },
-			route.ErrStoreUnavailable, 0, "unknown"},
+		"one does not answer": {
+			func(o *outage, _ int64) { o.peers["s3"].err = errors.New("broken") },
+			route.ErrStoreUnavailable, 0, "unknown",
+		},
+		"one takes its time": {
+			func(o *outage, _ int64) { o.peers["s3"].hangs = true },
+			route.ErrStoreUnavailable, 0, "unknown",
+		},
 		"one cannot say": {func(o *outage, u int64) {
 			o.connect(u, "s3", "d")
 			o.peers["s3"].result = route.PushUnknown

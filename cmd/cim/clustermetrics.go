@@ -15,6 +15,10 @@ var (
 	descPeerEveryone = describe("peer_broadcasts_total", "Messages to everyone, once per server.")
 	descPeerFull     = describe("peer_overloaded_total", "Messages and questions refused because too much waited.")
 	descPeerBytes    = describe("peer_sent_bytes_total", "Bytes of requests to other servers.")
+	descAway         = describe("directory_away", "1 while the store does not say where users are, and servers are asked instead; 0 else.")
+	descOutages      = describe("directory_outages_total", "Times that the store ceased to say where users are.")
+	descAsked        = describe("asked_total", "Messages of QoS 0 whose receiver's server was not known, by what came of them.", "outcome")
+	descAskedPushes  = describe("asked_pushes_total", "Pushes of those messages to servers that may not have had the receiver.")
 	descTaken        = describe("cluster_requests_total", "Requests of other processes of the cluster.")
 	descTakenRefused = describe("cluster_refused_total", "Requests to the cluster's port that were refused.", "reason")
 )
@@ -37,6 +41,7 @@ func (c clusterCollector) Collect(ch chan<- prometheus.Metric) {
 	value(descPeerEveryone, prometheus.CounterValue, float64(s.Broadcasts))
 	value(descPeerFull, prometheus.CounterValue, float64(s.Overloaded))
 	value(descPeerBytes, prometheus.CounterValue, float64(s.Bytes))
+	c.collectAsked(value)
 	if c.n.ingress == nil {
 		return
 	}
@@ -44,5 +49,20 @@ func (c clusterCollector) Collect(ch chan<- prometheus.Metric) {
 	value(descTaken, prometheus.CounterValue, float64(in.Requests))
 	for reason, n := range in.Refused {
 		value(descTakenRefused, prometheus.CounterValue, float64(n), reason)
+	}
+}
+
+// collectAsked shows what was delivered without the store.
+func (c clusterCollector) collectAsked(value func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string)) {
+	asked := c.n.router.AskStats()
+	away := 0.0
+	if asked.Away {
+		away = 1
+	}
+	value(descAway, prometheus.GaugeValue, away)
+	value(descOutages, prometheus.CounterValue, float64(asked.Outages))
+	value(descAskedPushes, prometheus.CounterValue, float64(asked.Pushes))
+	for outcome, n := range asked.Outcomes {
+		value(descAsked, prometheus.CounterValue, float64(n), outcome)
 	}
 }

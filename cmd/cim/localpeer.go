@@ -24,7 +24,7 @@ type localPeer struct{ server *netcore.Server }
 func (p localPeer) Push(ctx context.Context, pushes []route.Push) ([]route.PushResult, error) {
 	np := make([]netcore.Push, len(pushes))
 	for i, r := range pushes {
-		np[i] = netcore.Push{User: r.User, Cursor: netcore.Cursor(r.Cursor), Body: r.Body}
+		np[i] = netcore.Push{User: r.User, Cursor: netcore.Cursor(r.Cursor), Body: r.Body, Asked: r.SessionEpoch == 0}
 	}
 	results, err := p.server.Push(ctx, np)
 	if err != nil {

@@ -40,7 +40,9 @@ func (n *node) startClusterServer(ctx context.Context, cfg nodeConfig) (err erro
 	if err := n.openCluster(cfg, local); err != nil {
 		return err
 	}
-	if n.router, err = route.New(n.routerConfig(cfg, n.peers)); err != nil {
+	rc := n.routerConfig(cfg, n.peers)
+	rc.Local = n.instance
+	if n.router, err = route.New(rc); err != nil {
 		return err
 	}
 	if err := n.newServer(cfg); err != nil {

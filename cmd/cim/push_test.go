@@ -300,6 +300,20 @@ func TestPushIsRepeatedForWhoMustWait(t *testing.T) {
 	}
 }
 
+// What is not stored may have been written where the store did not answer: only what surely was not is sent again.
+func TestPushOfQoS0IsNotRepeatedInDoubt(t *testing.T) {
+	f := newFakeRoute(t)
+	f.results[5], f.results[6] = "store_unavailable", "overloaded"
+	qos0 := 0
+	out, _, err := f.push(&pushCmd{To: []string{"5", "6"}, Text: text("x"), QoS: &qos0})
+	if err == nil || out != "5\tstore_unavailable\t50\n6\tstored\t60\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if len(f.messages) != 2 || !slices.Equal(f.messages[1].Users, []int64{6}) {
+		t.Errorf("sent %+v", f.messages)
+	}
+}
+
 func TestPushFails(t *testing.T) {
 	many := make([]string, itemsACall+1)
 	for i := range many {

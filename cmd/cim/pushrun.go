@@ -139,7 +139,7 @@ func (p *pusher) send(ctx context.Context, results []*pushResult) error {
 			return err
 		}
 		for id, of := range byID {
-			if !of[0].momentary() {
+			if !p.again(of[0]) {
 				delete(byID, id)
 			}
 		}
@@ -148,6 +148,12 @@ func (p *pusher) send(ctx context.Context, results []*pushResult) error {
 		}
 	}
 	return nil
+}
+
+// again reports whether the message is to be sent once more. Where the store did not answer, it may have been written, and
+// what is not stored is not recognised when it comes again.
+func (p *pusher) again(r *pushResult) bool {
+	return r.momentary() && (p.message.QoS == 1 || r.Result != cimpb.CodeStoreUnavailable.String())
 }
 
 // find looks the names up. Somebody who was named twice gets the message once.
