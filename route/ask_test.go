@@ -19,6 +19,7 @@ import (
 type awayStore struct {
 	routetest.Store
 	err   atomic.Pointer[error] // not nil: it refuses
+	only  int64                 // not 0: it does so for this user, as a store whose parts are on several machines
 	hangs atomic.Bool
 	asked atomic.Int64 // calls while it was away
 }
@@ -30,13 +31,13 @@ func (s *awayStore) back() {
 	s.hangs.Store(false)
 }
 
-func (s *awayStore) there(ctx context.Context) error {
+func (s *awayStore) there(ctx context.Context, users ...int64) error {
 	if s.hangs.Load() {
 		s.asked.Add(1)
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	if err := s.err.Load(); err != nil {
+	if err := s.err.Load(); err != nil && (s.only == 0 || slices.Contains(users, s.only)) {
 		s.asked.Add(1)
 		return *err
 	}
@@ -44,14 +45,14 @@ func (s *awayStore) there(ctx context.Context) error {
 }
 
 func (s *awayStore) ByID(ctx context.Context, ids []int64) ([]route.Account, error) {
-	if err := s.there(ctx); err != nil {
+	if err := s.there(ctx, ids...); err != nil {
 		return nil, err
 	}
 	return s.Store.ByID(ctx, ids)
 }
 
 func (s *awayStore) Lookup(ctx context.Context, users []int64) ([]route.Location, error) {
-	if err := s.there(ctx); err != nil {
+	if err := s.there(ctx, users...); err != nil {
 		return nil, err
 	}
 	return s.Store.Lookup(ctx, users)
@@ -385,6 +386,27 @@ func TestAskForWhoMoved(t *testing.T) {
 		}
 		o.wantWritten(zs)
 		o.wantPushes(2, 1)
+	})
+}
+
+// Whether the Directory is back is asked for those who are sent something: it may be back for others.
+func TestPartOfTheDirectoryIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutage(t, 2, "")
+		zs, ls := o.at("zs", "s1"), o.at("ls", "s2")
+		o.store.only = zs
+		o.store.refuse(errAway)
+		for range 3 {
+			o.wantWritten(zs)
+			if !o.AskStats().Away {
+				t.Error("the directory is said to answer")
+			}
+			after(time.Second)
+		}
+		o.wantWritten(ls)
+		if s := o.AskStats(); s.Away || s.Outages != 1 {
+			t.Errorf("stats %+v", s)
+		}
 	})
 }
 
