@@ -12,7 +12,7 @@ const (
 	lookAgain = time.Second
 	// askRate is how many pushes a second, and at once, go to servers that may not have the receiver.
 	askRate = 50_000
-	// sightedMax bounds what is remembered of users, at about 80 bytes each: 5 MB, and nothing while all is well.
+	// sightedMax bounds what is remembered of users, at about 100 bytes each: 7 MB, and nothing while all is well.
 	sightedMax = 1 << 16
 	// sightedNowhere is how long a user whom no server had is taken to be nowhere.
 	sightedNowhere = time.Second
