@@ -37,7 +37,7 @@ const (
 	Command_SEND    Command = 17 // client: deliver this
 	Command_SENT    Command = 18 // server: what became of a SEND, correlated by client_msg_id
 	Command_ACK     Command = 19 // client: handled everything up to seq (cumulative)
-	Command_SYNC    Command = 20 // client: send the inbox again from above seq. server: what of the log is gone
+	Command_SYNC    Command = 20 // client: send the inbox again from above seq. server: what of the log is gone, or goes by another epoch
 	Command_ERROR   Command = 21 // server: why the connection is about to be closed
 	Command_MOVE    Command = 22 // server: draining; log in at a route again, then close
 	Command_KICK    Command = 23 // server: the session of epoch seq has ended
@@ -217,12 +217,13 @@ type Frame struct {
 	To            *Target                `protobuf:"bytes,10,opt,name=to,proto3" json:"to,omitempty"`                                         // absent on MESSAGE: the receiver alone
 	Payload       []byte                 `protobuf:"bytes,11,opt,name=payload,proto3" json:"payload,omitempty"`                               // device data; in place of text
 	Seq           uint64                 `protobuf:"varint,12,opt,name=seq,proto3" json:"seq,omitempty"`                                      // place in the log; consecutive, from 1
-	LogEpoch      uint64                 `protobuf:"varint,13,opt,name=log_epoch,json=logEpoch,proto3" json:"log_epoch,omitempty"`            // changes when the log lost its tail
+	LogEpoch      uint64                 `protobuf:"varint,13,opt,name=log_epoch,json=logEpoch,proto3" json:"log_epoch,omitempty"`            // changes when the log may have lost its tail
 	Group         int64                  `protobuf:"varint,14,opt,name=group,proto3" json:"group,omitempty"`                                  // 0: the inbox; otherwise the group's log
 	ClientMsgId   uint64                 `protobuf:"varint,15,opt,name=client_msg_id,json=clientMsgId,proto3" json:"client_msg_id,omitempty"` // chosen by the sending device; never 0; never reused
 	SentAtMs      int64                  `protobuf:"varint,16,opt,name=sent_at_ms,json=sentAtMs,proto3" json:"sent_at_ms,omitempty"`          // server's clock, Unix milliseconds
 	Qos           QoS                    `protobuf:"varint,17,opt,name=qos,proto3,enum=cim.v1.QoS" json:"qos,omitempty"`
 	Status        *Status                `protobuf:"bytes,18,opt,name=status,proto3" json:"status,omitempty"`
+	Follows       *Cursor                `protobuf:"bytes,19,opt,name=follows,proto3" json:"follows,omitempty"` // WELCOME, SYNC: the log before this one; both are the same up to its seq
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -379,6 +380,13 @@ func (x *Frame) GetQos() QoS {
 func (x *Frame) GetStatus() *Status {
 	if x != nil {
 		return x.Status
+	}
+	return nil
+}
+
+func (x *Frame) GetFollows() *Cursor {
+	if x != nil {
+		return x.Follows
 	}
 	return nil
 }
@@ -842,7 +850,7 @@ var File_cim_proto protoreflect.FileDescriptor
 
 const file_cim_proto_rawDesc = "" +
 	"\n" +
-	"\tcim.proto\x12\x06cim.v1\"\xf4\x04\n" +
+	"\tcim.proto\x12\x06cim.v1\"\x9e\x05\n" +
 	"\x05Frame\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\x03R\x06userId\x12!\n" +
@@ -865,7 +873,8 @@ const file_cim_proto_rawDesc = "" +
 	"\n" +
 	"sent_at_ms\x18\x10 \x01(\x03R\bsentAtMs\x12\x1d\n" +
 	"\x03qos\x18\x11 \x01(\x0e2\v.cim.v1.QoSR\x03qos\x12&\n" +
-	"\x06status\x18\x12 \x01(\v2\x0e.cim.v1.StatusR\x06status\x1a=\n" +
+	"\x06status\x18\x12 \x01(\v2\x0e.cim.v1.StatusR\x06status\x12(\n" +
+	"\afollows\x18\x13 \x01(\v2\x0e.cim.v1.CursorR\afollows\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x80\x01\n" +
@@ -962,14 +971,15 @@ var file_cim_proto_depIdxs = []int32{
 	4,  // 4: cim.v1.Frame.to:type_name -> cim.v1.Target
 	1,  // 5: cim.v1.Frame.qos:type_name -> cim.v1.QoS
 	8,  // 6: cim.v1.Frame.status:type_name -> cim.v1.Status
-	6,  // 7: cim.v1.Hello.cursors:type_name -> cim.v1.Cursor
-	6,  // 8: cim.v1.Welcome.inbox:type_name -> cim.v1.Cursor
-	2,  // 9: cim.v1.Status.comeback:type_name -> cim.v1.Comeback
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	6,  // 7: cim.v1.Frame.follows:type_name -> cim.v1.Cursor
+	6,  // 8: cim.v1.Hello.cursors:type_name -> cim.v1.Cursor
+	6,  // 9: cim.v1.Welcome.inbox:type_name -> cim.v1.Cursor
+	2,  // 10: cim.v1.Status.comeback:type_name -> cim.v1.Comeback
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_cim_proto_init() }

@@ -96,7 +96,7 @@ func full() *Frame {
 		Hello:      &Hello{Version: 1, Token: "t", Cursors: []*Cursor{{Seq: 9}}}, Welcome: &Welcome{SendCredit: 32},
 		From: 1, FromName: "zs", To: &Target{Kind: &Target_Everyone{Everyone: true}}, Payload: []byte{0xff, 0x00},
 		Seq: 7, LogEpoch: 5, Group: 3, ClientMsgId: 1, SentAtMs: 1_700_000_000_000, Qos: QoS_AT_LEAST_ONCE,
-		Status: CodeStored.Status(0),
+		Status: CodeStored.Status(0), Follows: &Cursor{LogEpoch: 4, Seq: 6},
 	}
 }
 

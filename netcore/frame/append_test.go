@@ -247,7 +247,7 @@ func TestFieldNumbers(t *testing.T) {
 		"batch": int32(fieldBatch), "hello": int32(fieldHello), "welcome": int32(fieldWelcome), "from": int32(fieldFrom),
 		"from_name": int32(fieldFromName), "to": int32(fieldTo), "payload": int32(fieldPayload), "seq": int32(fieldSeq),
 		"log_epoch": int32(fieldLogEpoch), "group": int32(fieldGroup), "client_msg_id": int32(fieldClientMsgID),
-		"sent_at_ms": int32(fieldSentAtMs), "qos": int32(fieldQoS), "status": int32(fieldStatus),
+		"sent_at_ms": int32(fieldSentAtMs), "qos": int32(fieldQoS), "status": int32(fieldStatus), "follows": int32(fieldFollows),
 	}
 	wantNumbers(t, &cimpb.Frame{}, frame)
 	wantNumbers(t, &cimpb.Target{}, map[string]int32{

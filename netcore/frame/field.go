@@ -22,6 +22,7 @@ const (
 	fieldSentAtMs    protowire.Number = 16
 	fieldQoS         protowire.Number = 17
 	fieldStatus      protowire.Number = 18
+	fieldFollows     protowire.Number = 19
 )
 
 // field is one field as it stands on the wire: value for varints, bytes for what has a length, neither for

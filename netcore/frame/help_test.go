@@ -117,6 +117,7 @@ func compareEncoded(t testing.TB, payload []byte, v *View, f *cimpb.Frame) {
 		fieldHello:   {v.Hello, new(cimpb.Hello), f.GetHello()},
 		fieldWelcome: {v.Welcome, new(cimpb.Welcome), f.GetWelcome()},
 		fieldStatus:  {v.Status, new(cimpb.Status), f.GetStatus()},
+		fieldFollows: {v.Follows, new(cimpb.Cursor), f.GetFollows()},
 	} {
 		if occurrences(payload, num) != 1 {
 			continue

@@ -28,7 +28,7 @@ type View struct {
 
 	// Encoded messages for the generated code, unread. Protobuf merges a message that comes twice; no
 	// encoder writes one so, and here the last one stands.
-	Hello, Welcome, Status []byte
+	Hello, Welcome, Status, Follows []byte
 
 	// What came at all, be it empty.
 	HasHello, HasBatch, HasProperties, HasPayload bool
@@ -104,6 +104,8 @@ func (v *View) setBytes(num protowire.Number, b []byte) error {
 		v.Payload, v.HasPayload = b, true
 	case fieldStatus:
 		v.Status = b
+	case fieldFollows:
+		v.Follows = b
 	}
 	return nil
 }
