@@ -24,7 +24,7 @@ func (a *acks) place() Cursor {
 	return a.done
 }
 
-// restart moves the place without owing anything: to a stored cursor, or to the base of another log epoch.
+// restart moves the place without owing anything: to a stored cursor, or to where another log begins.
 func (a *acks) restart(c Cursor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -38,7 +38,7 @@ func (a *acks) welcomed(server Cursor, now time.Time) {
 	switch {
 	case a.done == Cursor{}:
 		a.done = server
-	case a.done.LogEpoch != server.LogEpoch: // the note of the reset is in the queue
+	case a.done.LogEpoch != server.LogEpoch: // the note of the other log is in the queue
 	case server.Seq > a.done.Seq:
 		a.done, a.owed = server, 0
 	case server.Seq < a.done.Seq:

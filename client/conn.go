@@ -32,6 +32,7 @@ type conn struct {
 	mover    *mover         // looks for the next connection; nil: it is not asked to. Of the reading goroutine, as is in
 	extra    sync.WaitGroup // mover's
 	heard    heard          // what may come again on this connection, after a move. Of the reading goroutine
+	follows  Cursor         // of WELCOME: the log before, and how far it is the same
 	shown    Cursor         // how far the inbox had been received at LOGIN; set before the second goroutine starts
 	drainOne sync.Once
 

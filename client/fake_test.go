@@ -33,6 +33,7 @@ type fake struct {
 
 	mu      sync.Mutex
 	welcome *cimpb.Welcome                          // what the next LOGIN is answered with
+	follows *cimpb.Cursor                           // and that WELCOME's log before
 	refuse  func(n int) *cimpb.Frame                // in place of it, for the n-th LOGIN, from 0; nil: welcome
 	login   func(n int, w http.ResponseWriter) bool // in place of the place of the server, likewise
 	logins  int
@@ -181,7 +182,7 @@ func (s *fake) answerLogin() *cimpb.Frame {
 			return f
 		}
 	}
-	return &cimpb.Frame{Cmd: cimpb.Command_WELCOME, Welcome: proto.Clone(s.welcome).(*cimpb.Welcome)}
+	return &cimpb.Frame{Cmd: cimpb.Command_WELCOME, Welcome: proto.Clone(s.welcome).(*cimpb.Welcome), Follows: s.follows}
 }
 
 // peer is the server's end of one connection.

@@ -21,6 +21,8 @@ func (c *Client) monitorQueue(ctx context.Context) {
 			c.acks.restart(it.at)
 			c.save(it.at)
 			c.tell(*it.note)
+		case it.renames():
+			c.handled(it, left == 0)
 		case !c.handOver(ctx, it.msg):
 			return
 		default:

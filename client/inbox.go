@@ -81,44 +81,64 @@ func (in *inbox) caughtUp(now time.Time) (Cursor, bool) {
 	return in.received, true
 }
 
-// gone applies a server's SYNC: everything up to c is no longer in the log. It returns what the application
-// has to be told, or nil.
-func (in *inbox) gone(c Cursor) *StateChange {
+// gone applies a server's SYNC: everything up to c is no longer in the log, which goes on from that of follows (zero: the
+// server does not know of it). It returns the notes for the Handler's queue.
+func (in *inbox) gone(c, follows Cursor) []item {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	before := in.received
-	switch {
-	case !in.known:
+	if !in.known {
 		in.restart(c)
-		return nil
-	case before.LogEpoch != c.LogEpoch:
-		in.restart(c)
-		return &StateChange{State: StateLogReset}
-	case c.Seq <= before.Seq:
 		return nil
 	}
-	in.restart(c)
-	return &StateChange{State: StateLogGap, From: before.Seq + 1, To: c.Seq}
+	notes, reset := in.carryOver(c, follows)
+	if before := in.received; !reset && c.Seq > before.Seq {
+		in.restart(c)
+		notes = append(notes, item{note: &StateChange{State: StateLogGap, From: before.Seq + 1, To: c.Seq}, at: c})
+	}
+	return notes
+}
+
+// carryOver goes over to the log of base, if that is another one. When all that was received is in it too, nothing has
+// happened but that its places have another name. Otherwise the end of the log before was lost: reset. It must be called
+// with mu held and the inbox known.
+func (in *inbox) carryOver(base, follows Cursor) (notes []item, reset bool) {
+	before := in.received
+	if before.LogEpoch == base.LogEpoch {
+		return nil, false
+	}
+	if follows.LogEpoch == before.LogEpoch && before.Seq <= follows.Seq {
+		in.received.LogEpoch = base.LogEpoch
+		return []item{{at: in.received}}, false
+	}
+	if follows.LogEpoch == before.LogEpoch {
+		base.Seq = max(base.Seq, follows.Seq)
+	}
+	in.restart(base)
+	return []item{{note: &StateChange{State: StateLogReset}, at: base}}, true
 }
 
 // welcomed takes over what WELCOME says of the inbox to a LOGIN that came when the inbox had been received up to
-// shown; more may have come since, on another connection. It returns the place from which the server goes on, and
-// whether the log was reset. An inbox that is shorter than what was received has lost its tail even if its
-// epoch does not say so: without this check every new message would look like a duplicate.
-func (in *inbox) welcomed(w *cimpb.Welcome, shown Cursor) (base Cursor, reset bool) {
+// shown; more may have come since, on another connection. follows is as for gone. It returns the notes for the
+// Handler's queue, and whether the log was reset. An inbox that is shorter than what was received has lost its tail
+// even if its epoch does not say so: without this check every new message would look like a duplicate.
+func (in *inbox) welcomed(w *cimpb.Welcome, follows, shown Cursor) (notes []item, reset bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	base = Cursor{LogEpoch: w.GetInbox().GetLogEpoch(), Seq: w.GetAcked()}
+	base := Cursor{LogEpoch: w.GetInbox().GetLogEpoch(), Seq: w.GetAcked()}
 	in.behind, in.asked = false, time.Time{}
-	switch {
-	case !in.known:
-	case in.received.LogEpoch != base.LogEpoch || shown.LogEpoch == base.LogEpoch && w.GetInbox().GetSeq() < shown.Seq:
-		reset = true
-	case base.Seq <= in.received.Seq: // otherwise another device of the user has handled more
-		return base, false
+	if !in.known {
+		in.restart(base)
+		return nil, false
 	}
-	in.restart(base)
-	return base, reset
+	if shown.LogEpoch == base.LogEpoch && w.GetInbox().GetSeq() < shown.Seq {
+		in.restart(base)
+		return []item{{note: &StateChange{State: StateLogReset}, at: base}}, true
+	}
+	notes, reset = in.carryOver(base, follows)
+	if !reset && base.Seq > in.received.Seq { // another device of the user has handled more
+		in.restart(base)
+	}
+	return notes, reset
 }
 
 // place is how far the inbox has been received.

@@ -113,25 +113,34 @@ func (cn *conn) awaitWelcome() error {
 	}
 	switch v.Cmd {
 	case cimpb.Command_WELCOME:
-		return cn.welcomed(v.Welcome)
+		return cn.welcomed(&v)
 	case cimpb.Command_ERROR, cimpb.Command_KICK, cimpb.Command_MOVE:
 		return endingStatus(&v)
 	}
 	return fmt.Errorf("the server answered LOGIN with %v: it does not speak this protocol", v.Cmd)
 }
 
-func (cn *conn) welcomed(raw []byte) error {
+func (cn *conn) welcomed(v *frame.View) error {
 	w := &cimpb.Welcome{}
-	if err := proto.Unmarshal(raw, w); err != nil {
+	if err := proto.Unmarshal(v.Welcome, w); err != nil {
 		return fmt.Errorf("read WELCOME: %w", err)
 	}
 	beat := orDuration(time.Duration(w.GetHeartbeatMs())*time.Millisecond, defaultBeat)
-	cn.welcome = w
+	cn.welcome, cn.follows = w, readCursor(v.Follows)
 	cn.session = Session{
 		Connected: true, Instance: w.GetInstance(), Epoch: w.GetSessionEpoch(), Heartbeat: beat, Since: time.Now(),
 	}
 	cn.live = newLiveness(cn.nc, beat)
 	return cn.nc.SetDeadline(time.Time{})
+}
+
+// readCursor reads a place in a log. One that cannot be read is none.
+func readCursor(raw []byte) Cursor {
+	var c cimpb.Cursor
+	if err := proto.Unmarshal(raw, &c); err != nil || c.GetGroup() != 0 {
+		return Cursor{}
+	}
+	return Cursor{LogEpoch: c.GetLogEpoch(), Seq: c.GetSeq()}
 }
 
 // readStatus reads the status of a frame; what the server left out comes from the table of codes.

@@ -2,12 +2,16 @@ package client
 
 import "sync"
 
-// item is one thing for the Handler: a message, or a note about the log at its place between messages.
+// item is one thing for the Handler: a message, or a note about the log at its place between messages. A note without a
+// StateChange is not for the Handler: what is handled goes by another log epoch from there.
 type item struct {
-	msg  Message
-	note *StateChange // StateLogReset or StateLogGap; then msg is not set
+	msg  Message      // not of a note
+	note *StateChange // StateLogReset or StateLogGap
 	at   Cursor       // what is handled once this is; zero: the message was not stored
 }
+
+// renames reports whether it is a note that is not for the Handler.
+func (it *item) renames() bool { return it.note == nil && it.msg.Seq == 0 && it.at != Cursor{} }
 
 // queue carries items from the goroutine that reads to the one that calls the Handler. It is bounded in
 // number and weight, but for notes, which are few. A channel would take its full size from the start.
@@ -37,11 +41,13 @@ func (q *queue) put(it item) bool {
 	return true
 }
 
-// putNote adds a note, full or not.
-func (q *queue) putNote(change StateChange, at Cursor) {
+// putNotes adds notes, full or not.
+func (q *queue) putNotes(notes []item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.push(item{note: &change, at: at})
+	for _, it := range notes {
+		q.push(it)
+	}
 }
 
 func (q *queue) push(it item) {

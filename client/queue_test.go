@@ -24,7 +24,7 @@ func TestQueueIsBounded(t *testing.T) {
 			if n != tt.want || q.roomy() {
 				t.Errorf("took %d, want %d; roomy %v", n, tt.want, q.roomy())
 			}
-			q.putNote(StateChange{State: StateLogGap}, Cursor{1, 1})
+			q.putNotes([]item{{note: &StateChange{State: StateLogGap}, at: Cursor{1, 1}}})
 			for left := n; left >= 0; left-- {
 				it, behind, ok := q.take()
 				if !ok || behind != left || (it.note != nil) != (left == 0) {

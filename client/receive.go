@@ -36,7 +36,7 @@ func (c *Client) dispatch(cn *conn, v *frame.View, payload []byte) error {
 		c.outbox.answered(v.ClientMsgID, readSent(v))
 	case cimpb.Command_SYNC:
 		if v.Group == 0 {
-			c.gone(Cursor{LogEpoch: v.LogEpoch, Seq: v.Seq})
+			c.queue.putNotes(c.inbox.gone(Cursor{LogEpoch: v.LogEpoch, Seq: v.Seq}, readCursor(v.Follows)))
 		}
 	case cimpb.Command_KICK:
 		if v.Seq == cn.session.Epoch { // a KICK of an earlier session of ours may come late
@@ -64,8 +64,7 @@ func (c *Client) arrived(cn *conn, m Message) {
 	case ahead:
 		c.missing(cn)
 	case newEpoch:
-		base := Cursor{LogEpoch: m.LogEpoch, Seq: m.Seq - 1}
-		c.gone(base)
+		c.queue.putNotes(c.inbox.gone(Cursor{LogEpoch: m.LogEpoch, Seq: m.Seq - 1}, Cursor{}))
 		c.inTurn(cn, m)
 	case inTurn:
 		c.inTurn(cn, m)
@@ -105,13 +104,6 @@ func (c *Client) missing(cn *conn) {
 	c.gaps.Add(1)
 	if from, ok := c.inbox.askNow(time.Now()); ok {
 		cn.sync(from)
-	}
-}
-
-// gone takes note that the log goes on behind at, and tells the application at that place.
-func (c *Client) gone(at Cursor) {
-	if change := c.inbox.gone(at); change != nil {
-		c.queue.putNote(*change, at)
 	}
 }
 

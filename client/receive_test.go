@@ -145,6 +145,54 @@ func TestLogReset(t *testing.T) {
 	}
 }
 
+// TestLogGoesOnUnderAnotherEpoch: what was received of the log before is in the present one too, so nobody is told, nothing
+// is handed over again, and what is handled is acknowledged under the new epoch.
+func TestLogGoesOnUnderAnotherEpoch(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fake) {
+		rec, cursors := newRecorder(), &memoryCursors{}
+		_, p := s.connect(t, rec, func(o *Options) { o.Cursors = cursors })
+		rec.state(t, StateConnected)
+		p.message(1, 1, "1")
+		p.message(1, 2, "2")
+		rec.texts(t, "1", "2")
+		synctest.Wait()
+		for len(p.frameCh) > 0 {
+			<-p.frameCh
+		}
+		p.send(&cimpb.Frame{Cmd: cimpb.Command_SYNC, LogEpoch: 5, Seq: 1, Follows: &cimpb.Cursor{LogEpoch: 1, Seq: 2}})
+		if f := p.next(t, cimpb.Command_ACK); f.LogEpoch != 5 || f.Seq != 2 {
+			t.Errorf("ACK is %v", f)
+		}
+		p.message(5, 2, "2")
+		p.message(5, 3, "3")
+		rec.texts(t, "3")
+		pass(time.Second)
+		if cursors.at != (Cursor{5, 3}) || len(rec.stateCh) > 0 {
+			t.Errorf("the cursor is %+v, told %d changes", cursors.at, len(rec.stateCh))
+		}
+	})
+}
+
+// TestLogThatLostItsEnd: what is left of the log before is not handed over again.
+func TestLogThatLostItsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fake) {
+		rec := newRecorder()
+		_, p := s.connect(t, rec)
+		rec.state(t, StateConnected)
+		for seq := range uint64(3) {
+			p.message(1, seq+1, "old")
+		}
+		p.send(&cimpb.Frame{Cmd: cimpb.Command_SYNC, LogEpoch: 5, Follows: &cimpb.Cursor{LogEpoch: 1, Seq: 2}})
+		p.message(5, 2, "repeated")
+		p.message(5, 3, "new")
+		rec.texts(t, "old", "old", "old", "new")
+		rec.state(t, StateLogReset)
+		if len(rec.stateCh) > 0 {
+			t.Errorf("told more than the reset: %v", <-rec.stateCh)
+		}
+	})
+}
+
 func TestLogGap(t *testing.T) {
 	bubble(t, func(t *testing.T, s *fake) {
 		rec := newRecorder()
@@ -165,25 +213,31 @@ func TestLogGap(t *testing.T) {
 func TestWelcomeDecidesWhereToGoOn(t *testing.T) {
 	inbox := func(epoch, last uint64) *cimpb.Cursor { return &cimpb.Cursor{LogEpoch: epoch, Seq: last} }
 	for _, tt := range []struct {
-		name  string
-		own   Cursor
-		w     *cimpb.Welcome
-		next  Cursor // taken as the next message
-		reset bool
+		name    string
+		own     Cursor
+		w       *cimpb.Welcome
+		follows *cimpb.Cursor
+		next    Cursor // taken as the next message
+		reset   bool
 	}{
-		{"nothing known here", Cursor{}, &cimpb.Welcome{Inbox: inbox(1, 9), Acked: 4}, Cursor{1, 5}, false},
-		{"empty inbox without an epoch", Cursor{}, &cimpb.Welcome{Inbox: inbox(0, 0)}, Cursor{3, 1}, false},
-		{"server keeps none", Cursor{}, &cimpb.Welcome{}, Cursor{3, 17}, false},
-		{"own cursor is ahead", Cursor{1, 6}, &cimpb.Welcome{Inbox: inbox(1, 9), Acked: 4}, Cursor{1, 7}, false},
-		{"another device was ahead", Cursor{1, 2}, &cimpb.Welcome{Inbox: inbox(1, 9), Acked: 4}, Cursor{1, 5}, false},
-		{"another epoch", Cursor{1, 6}, &cimpb.Welcome{Inbox: inbox(2, 9), Acked: 4}, Cursor{2, 5}, true},
-		{"shorter than what was taken", Cursor{1, 20}, &cimpb.Welcome{Inbox: inbox(1, 9), Acked: 4}, Cursor{1, 5}, true},
-		{"inbox is gone", Cursor{1, 20}, &cimpb.Welcome{Inbox: inbox(0, 0)}, Cursor{2, 1}, true},
+		{"nothing known here", Cursor{}, &cimpb.Welcome{Inbox: inbox(1, 9), Acked: 4}, nil, Cursor{1, 5}, false},
+		{"empty inbox without an epoch", Cursor{}, &cimpb.Welcome{Inbox: inbox(0, 0)}, nil, Cursor{3, 1}, false},
+		{"server keeps none", Cursor{}, &cimpb.Welcome{}, nil, Cursor{3, 17}, false},
+		{"own cursor is ahead", Cursor{1, 6}, &cimpb.Welcome{Inbox: inbox(1, 9), Acked: 4}, nil, Cursor{1, 7}, false},
+		{"another device was ahead", Cursor{1, 2}, &cimpb.Welcome{Inbox: inbox(1, 9), Acked: 4}, nil, Cursor{1, 5}, false},
+		{"another epoch", Cursor{1, 6}, &cimpb.Welcome{Inbox: inbox(2, 9), Acked: 4}, nil, Cursor{2, 5}, true},
+		{"the log goes on", Cursor{1, 6}, &cimpb.Welcome{Inbox: inbox(2, 9), Acked: 6}, inbox(1, 7), Cursor{2, 7}, false},
+		{"it goes on behind what was taken", Cursor{1, 6}, &cimpb.Welcome{Inbox: inbox(2, 6), Acked: 6}, inbox(1, 6), Cursor{2, 7}, false},
+		{"it goes on, and another device was ahead", Cursor{1, 6}, &cimpb.Welcome{Inbox: inbox(2, 9), Acked: 8}, inbox(1, 7), Cursor{2, 9}, false},
+		{"it goes on without its end", Cursor{1, 6}, &cimpb.Welcome{Inbox: inbox(2, 9), Acked: 4}, inbox(1, 5), Cursor{2, 6}, true},
+		{"another one goes on", Cursor{1, 6}, &cimpb.Welcome{Inbox: inbox(3, 9), Acked: 4}, inbox(2, 7), Cursor{3, 5}, true},
+		{"shorter than what was taken", Cursor{1, 20}, &cimpb.Welcome{Inbox: inbox(1, 9), Acked: 4}, nil, Cursor{1, 5}, true},
+		{"inbox is gone", Cursor{1, 20}, &cimpb.Welcome{Inbox: inbox(0, 0)}, nil, Cursor{2, 1}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, s *fake) {
 				tt.w.SessionEpoch, tt.w.HeartbeatMs = 7, s.welcome.HeartbeatMs
-				s.welcome = tt.w
+				s.welcome, s.follows = tt.w, tt.follows
 				rec := newRecorder()
 				_, p := s.connect(t, rec, func(o *Options) { o.Cursors = &memoryCursors{at: tt.own} })
 				if got := len(p.login.Hello.Cursors) == 1; got != (tt.own != Cursor{}) {

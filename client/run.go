@@ -83,12 +83,11 @@ func (c *Client) adopt(cn *conn) {
 	if cn.welcome.GetInbox() == nil {
 		return
 	}
-	base, reset := c.inbox.welcomed(cn.welcome, cn.shown)
-	if reset {
-		c.queue.putNote(StateChange{State: StateLogReset}, base)
-		return
+	notes, reset := c.inbox.welcomed(cn.welcome, cn.follows, cn.shown)
+	c.queue.putNotes(notes)
+	if !reset {
+		c.acks.welcomed(Cursor{LogEpoch: cn.welcome.GetInbox().GetLogEpoch(), Seq: cn.welcome.GetAcked()}, time.Now())
 	}
-	c.acks.welcomed(base, time.Now())
 }
 
 // again connects until it works; n counts the attempts since the last connection that lasted. It returns no

@@ -16,8 +16,8 @@ const (
 	StateDisconnected
 	// StateClosed says that it is over, by Close (Err is ErrClosed) or because the server said not to come back.
 	StateClosed
-	// StateLogReset says that the inbox on the server lost its tail. What was not handled before may be lost,
-	// and what was handled may come again.
+	// StateLogReset says that the inbox on the server lost its end, which this client has received. What came after
+	// that may be lost too; where the server does not know what it has lost, what was handled may come again.
 	StateLogReset
 	// StateLogGap says that the messages From to To are gone from the inbox (trimmed by its cap).
 	StateLogGap

@@ -19,8 +19,9 @@ type Backend interface {
 	Deliver(ctx context.Context, sends []Send) []SendResult
 	// Acknowledge drops what receivers have handled.
 	Acknowledge(ctx context.Context, acks []Ack)
-	// Backlog reads a session's inbox after a seq, at most limit messages and about maxBytes.
-	Backlog(ctx context.Context, user int64, after uint64, limit, maxBytes int) (Backlog, error)
+	// Backlog reads a session's inbox after a place, at most limit messages and about maxBytes. Of a place in an earlier
+	// log that part counts which is the same in the present one.
+	Backlog(ctx context.Context, user int64, after Cursor, limit, maxBytes int) (Backlog, error)
 }
 
 // SessionRef names one session of one user.
@@ -48,12 +49,14 @@ type ClaimResult struct {
 	Device bool // the account is a device's
 	Epoch  uint64
 	Inbox  Inbox
+	Shared Cursor     // how far the log of Claim.Cursor is the inbox's; zero: nothing is known of it
 	Code   cimpb.Code // 0: granted
 	// RetryAfterMs accompanies codes that allow to come back later.
 	RetryAfterMs uint32
 }
 
-// Cursor is a place in an inbox.
+// Cursor is a place in an inbox. Another LogEpoch than before is another log: the store lost the end of the one before, or may
+// have.
 type Cursor struct {
 	LogEpoch uint64
 	Seq      uint64
@@ -95,6 +98,7 @@ type Ack struct {
 // Backlog is a part of an inbox, in order and without gaps.
 type Backlog struct {
 	Inbox
+	Shared   Cursor // how far the log that was asked with is this one; zero: nothing is known of it
 	Messages []Stored
 }
 

@@ -20,7 +20,7 @@ type fakeBackend struct {
 	onClaim   func(context.Context, Claim) ClaimResult
 	onDeliver func(context.Context, []Send) []SendResult
 	onRenew   func(context.Context, []RenewRef) []RenewResult
-	onBacklog func(context.Context, int64, uint64) (Backlog, error)
+	onBacklog func(context.Context, int64, Cursor) (Backlog, error)
 
 	claimedCh  chan Claim
 	releasedCh chan SessionRef
@@ -36,9 +36,10 @@ type fakeBackend struct {
 
 // fakeInbox holds bodies; that of seq n is bodies[n-1].
 type fakeInbox struct {
-	epoch  uint64
-	acked  uint64
-	bodies [][]byte
+	epoch   uint64
+	earlier Cursor // the log before, and how far it is the same
+	acked   uint64
+	bodies  [][]byte
 }
 
 const fakeRoom = 1 << 14 // of the channels: more than a test causes
@@ -112,7 +113,7 @@ func (b *fakeBackend) Acknowledge(_ context.Context, acks []Ack) {
 	}
 }
 
-func (b *fakeBackend) Backlog(ctx context.Context, user int64, after uint64, limit, _ int) (Backlog, error) {
+func (b *fakeBackend) Backlog(ctx context.Context, user int64, after Cursor, limit, _ int) (Backlog, error) {
 	b.reads.Add(1)
 	if b.onBacklog != nil {
 		return b.onBacklog(ctx, user, after)
@@ -121,12 +122,19 @@ func (b *fakeBackend) Backlog(ctx context.Context, user int64, after uint64, lim
 }
 
 // page is the answer without a hook.
-func (b *fakeBackend) page(user int64, after uint64, limit int) Backlog {
+func (b *fakeBackend) page(user int64, after Cursor, limit int) Backlog {
 	in := b.inbox(user)
-	page := Backlog{Inbox: in}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for seq := max(after, in.Acked) + 1; seq <= in.Last && len(page.Messages) < limit; seq++ {
+	page := Backlog{Inbox: in, Shared: Cursor{in.LogEpoch, in.Last}}
+	if after.LogEpoch != in.LogEpoch {
+		page.Shared = Cursor{}
+		if box := b.boxes[user]; box != nil && box.earlier.LogEpoch == after.LogEpoch {
+			page.Shared = box.earlier
+		}
+		after.Seq = min(after.Seq, page.Shared.Seq)
+	}
+	for seq := max(after.Seq, in.Acked) + 1; seq <= in.Last && len(page.Messages) < limit; seq++ {
 		page.Messages = append(page.Messages, Stored{seq, b.boxes[user].bodies[seq-1]})
 	}
 	return page

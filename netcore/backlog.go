@@ -24,7 +24,7 @@ func (l *loop) catchUp(s *session) {
 		return
 	}
 	s.reading, s.again = true, false
-	if !l.srv.backlogs.post(s.user, backlogWork{loop: l, session: s, user: s.user, after: s.pushed}) {
+	if !l.srv.backlogs.post(s.user, backlogWork{loop: l, session: s, user: s.user, after: Cursor{s.logEpoch, s.pushed}}) {
 		s.reading = false
 		l.lookAgain(s)
 	}
@@ -81,7 +81,7 @@ type backlogWork struct {
 	loop    *loop
 	session *session
 	user    int64
-	after   uint64
+	after   Cursor
 }
 
 // handleBacklogs runs on a backlog worker.
@@ -116,20 +116,34 @@ func (a *backlogAnswer) run(l *loop) {
 	case a.err != nil:
 		l.lookLater(s)
 	case a.page.LogEpoch != s.logEpoch && s.logEpoch != 0, a.page.Acked > s.pushed:
-		l.restart(s, a.page.Inbox)
+		l.restart(s, a.page)
 	default:
 		l.writeBacklog(s, a.page)
 	}
 }
 
-// restart tells the session that its log is not what it was: the tail was lost, or what came before Acked
-// is gone. Then it goes on from there.
-func (l *loop) restart(s *session, in Inbox) {
-	s.logEpoch, s.pushed, s.acked = in.LogEpoch, in.Acked, in.Acked
-	if s.hello {
-		l.appendRare(s, &cimpb.Frame{Cmd: cimpb.Command_SYNC, LogEpoch: in.LogEpoch, Seq: in.Acked})
+// restart tells the session that its log is not what it was: it is another one, or what came before Acked is gone. The
+// session goes on behind what it was written of the present log.
+func (l *loop) restart(s *session, page Backlog) {
+	had := uint64(0)
+	if page.Shared.LogEpoch == s.logEpoch {
+		had = min(s.pushed, page.Shared.Seq)
 	}
-	l.catchUp(s)
+	s.logEpoch, s.pushed, s.acked = page.LogEpoch, max(had, page.Acked), page.Acked
+	if s.hello {
+		l.appendRare(s, &cimpb.Frame{
+			Cmd: cimpb.Command_SYNC, LogEpoch: page.LogEpoch, Seq: page.Acked, Follows: follows(page.LogEpoch, page.Shared),
+		})
+	}
+	l.writeBacklog(s, page)
+}
+
+// follows tells a client which log the one of an epoch goes on from, if that is another one and known.
+func follows(logEpoch uint64, shared Cursor) *cimpb.Cursor {
+	if shared.LogEpoch == 0 || shared.LogEpoch == logEpoch {
+		return nil
+	}
+	return &cimpb.Cursor{LogEpoch: shared.LogEpoch, Seq: shared.Seq}
 }
 
 // writeBacklog writes what comes next of a page, as far as the connection takes it.

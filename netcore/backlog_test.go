@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	cimpb "cim/proto"
 )
 
@@ -32,7 +34,7 @@ func TestBacklogErrorIsTriedAgainAtTheNextTick(t *testing.T) {
 	b := newFakeBackend()
 	b.store(1, "a")
 	fails := 2
-	b.onBacklog = func(_ context.Context, user int64, after uint64) (Backlog, error) {
+	b.onBacklog = func(_ context.Context, user int64, after Cursor) (Backlog, error) {
 		if fails--; fails >= 0 {
 			return Backlog{}, errors.New("the store is away")
 		}
@@ -62,7 +64,7 @@ func TestPageWithoutWhatIsNextIsNotAskedForAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newFakeBackend()
 			b.store(1, numbers(1, 5)...)
-			b.onBacklog = func(context.Context, int64, uint64) (Backlog, error) { return page, nil }
+			b.onBacklog = func(context.Context, int64, Cursor) (Backlog, error) { return page, nil }
 			r := newRig(t, b)
 			c := r.behind(b)
 			r.round()
@@ -92,6 +94,66 @@ func TestOtherLogEpochIsToldAndReadFromItsBeginning(t *testing.T) {
 		}
 	}
 	c.sync()
+}
+
+// TestLogThatGoesOnUnderAnotherEpoch: what was written of the log before is not written again as far as it is in the present
+// one, and the client is told how far that is.
+func TestLogThatGoesOnUnderAnotherEpoch(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		shared uint64
+		seqs   []uint64 // written after
+	}{
+		{"nothing lost", 3, []uint64{4}},
+		{"the end lost", 2, []uint64{3, 4}},
+		{"everything lost", 0, []uint64{1, 2, 3, 4}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newFakeBackend()
+			s := start(t, b)
+			c := join(t, s, 1)
+			give(t, s, b, 1, "a", "b", "c")
+			c.expectTexts("a", "b", "c")
+			b.change(1, func(box *fakeInbox) {
+				box.epoch, box.earlier = 2, Cursor{1, tc.shared}
+				box.bodies = append(box.bodies[:tc.shared], [][]byte{body("w"), body("x"), body("y"), body("z")}[tc.shared:]...)
+			})
+			push(t, s, Push{User: 1, Cursor: Cursor{2, 4}, Body: body("z")})
+			f := c.expect(cimpb.Command_SYNC)
+			if f.GetLogEpoch() != 2 || f.GetSeq() != 0 || f.GetFollows().GetLogEpoch() != 1 || f.GetFollows().GetSeq() != tc.shared {
+				t.Errorf("told %v", f)
+			}
+			for _, seq := range tc.seqs {
+				if f := c.expect(cimpb.Command_MESSAGE); f.GetLogEpoch() != 2 || f.GetSeq() != seq {
+					t.Errorf("got %v, want %d", f, seq)
+				}
+			}
+			c.sync()
+		})
+	}
+}
+
+func TestWelcomeSaysWhichLogGoesOn(t *testing.T) {
+	b := newFakeBackend()
+	for _, tc := range []struct {
+		name   string
+		shared Cursor
+		want   *cimpb.Cursor
+	}{
+		{"the same log", Cursor{2, 9}, nil},
+		{"nothing is known", Cursor{}, nil},
+		{"the log before", Cursor{1, 7}, &cimpb.Cursor{LogEpoch: 1, Seq: 7}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b.onClaim = func(_ context.Context, c Claim) ClaimResult {
+				return ClaimResult{User: c.User, Name: "n", Epoch: b.epoch.Add(1), Inbox: Inbox{LogEpoch: 2, Last: 9, Acked: 9}, Shared: tc.shared}
+			}
+			_, f := joinAs(t, start(t, b), 1, &cimpb.Hello{Version: 1, Device: "phone"})
+			if got := f.GetFollows(); !proto.Equal(got, tc.want) {
+				t.Errorf("follows %v, want %v", got, tc.want)
+			}
+		})
+	}
 }
 
 func TestTrimmedInboxIsToldAndReadFromWhatIsLeft(t *testing.T) {

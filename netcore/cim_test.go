@@ -300,7 +300,7 @@ func TestKickWhileTheInboxIsReadLeavesNobodyOnline(t *testing.T) {
 		return ClaimResult{User: c.User, Epoch: c.Reserved + 1, Inbox: b.inbox(c.User)}
 	}
 	readingCh := make(chan struct{}, fakeRoom)
-	b.onBacklog = func(ctx context.Context, _ int64, _ uint64) (Backlog, error) {
+	b.onBacklog = func(ctx context.Context, _ int64, _ Cursor) (Backlog, error) {
 		readingCh <- struct{}{}
 		<-ctx.Done()
 		return Backlog{}, ctx.Err()

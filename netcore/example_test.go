@@ -48,7 +48,7 @@ func (h *hallway) Renew(_ context.Context, refs []netcore.RenewRef) []netcore.Re
 
 func (h *hallway) Release(context.Context, []netcore.SessionRef) {}
 func (h *hallway) Acknowledge(context.Context, []netcore.Ack)    {}
-func (h *hallway) Backlog(context.Context, int64, uint64, int, int) (netcore.Backlog, error) {
+func (h *hallway) Backlog(context.Context, int64, netcore.Cursor, int, int) (netcore.Backlog, error) {
 	return netcore.Backlog{}, nil // nothing is stored
 }
 

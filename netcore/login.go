@@ -277,7 +277,7 @@ func (l *loop) welcome(s *session, w *claimWork) {
 	l.setIdle(s, idle)
 	in := w.result.Inbox
 	l.appendRare(s, &cimpb.Frame{
-		Cmd: cimpb.Command_WELCOME, UserId: s.user,
+		Cmd: cimpb.Command_WELCOME, UserId: s.user, Follows: follows(in.LogEpoch, w.result.Shared),
 		Welcome: &cimpb.Welcome{
 			SessionEpoch: s.epoch, HeartbeatMs: uint32(w.heartbeat.Milliseconds()),
 			IdleTimeoutMs: uint32(idle.Milliseconds()), SendCredit: uint32(l.srv.cfg.SendCredit),

@@ -136,7 +136,7 @@ func TestInboxIsDrainedBeforeWhatIsLive(t *testing.T) {
 	b.store(1, numbers(1, 10)...)
 	b.change(1, func(box *fakeInbox) { box.acked = 4 })
 	readCh, goCh := make(chan struct{}, fakeRoom), make(chan struct{})
-	b.onBacklog = func(_ context.Context, user int64, after uint64) (Backlog, error) {
+	b.onBacklog = func(_ context.Context, user int64, after Cursor) (Backlog, error) {
 		page := b.page(user, after, backlogMessages)
 		readCh <- struct{}{}
 		<-goCh

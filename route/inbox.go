@@ -11,7 +11,7 @@ func (r *Router) Acknowledge(ctx context.Context, acks []Ack) error {
 }
 
 // Backlog reads an inbox; see Inbox.Read.
-func (r *Router) Backlog(ctx context.Context, user int64, after uint64, limit, maxBytes int) (Page, error) {
+func (r *Router) Backlog(ctx context.Context, user int64, after Cursor, limit, maxBytes int) (Page, error) {
 	return r.cfg.Inbox.Read(ctx, user, after, limit, maxBytes)
 }
 

@@ -61,7 +61,9 @@ type Location struct {
 // Held reports whether there is a session at all.
 func (l Location) Held() bool { return l.Instance != "" }
 
-// Cursor is a place in an inbox: everything up to and including Seq.
+// Cursor is a place in an inbox: everything up to and including Seq. Within one log epoch a seq names one message for
+// ever. A store that may have lost the end of the log goes on under another log epoch, and remembers how far the last ones
+// are the same as the present one (as Kafka does with leader epochs, KIP-101).
 type Cursor struct {
 	LogEpoch uint64
 	Seq      uint64
@@ -69,7 +71,7 @@ type Cursor struct {
 
 // Position describes an inbox. Messages with Acked < seq <= Last are in it.
 type Position struct {
-	LogEpoch uint64 // changes when the inbox lost its tail
+	LogEpoch uint64 // changes when the inbox lost its tail, or may have
 	Last     uint64 // seq of the newest message ever stored; 0: none
 	Acked    uint64 // everything up to here was handled
 }
@@ -108,6 +110,7 @@ type Outcome struct {
 // Page is a part of an inbox, in order and without gaps.
 type Page struct {
 	Position
+	Shared   Cursor // how far the log of the cursor that was asked with is this one; zero: nothing is known of it
 	Messages []Stored
 }
 
@@ -122,5 +125,6 @@ const (
 	MaxNameBytes    = 64
 	DedupWindow     = 10 * time.Minute // a client message id is remembered so long
 	DedupPerUser    = 1000             // and so many per receiver
+	EarlierLogs     = 5                // that an inbox remembers, with how far each is the same as the present one
 	ReservationTime = 30 * time.Second // from CIM's /login to its LOGIN
 )

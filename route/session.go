@@ -22,8 +22,9 @@ type Login struct {
 // Session is a granted login.
 type Session struct {
 	Account
-	Epoch uint64
-	Inbox Position
+	Epoch  uint64
+	Inbox  Position
+	Shared Cursor // how far the log of Login.Cursor is the inbox's; zero: nothing is known of it
 }
 
 // reservationGrace is how long a session of CIM's login may be on its way to the server that it was claimed for,
@@ -53,7 +54,7 @@ func (r *Router) Claim(ctx context.Context, l Login) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	return Session{Account: c.Account, Epoch: c.Epoch, Inbox: c.Inbox}, nil
+	return Session{Account: c.Account, Epoch: c.Epoch, Inbox: c.Inbox, Shared: c.Shared}, nil
 }
 
 // claim resolves who may replace whom. A session is in the way only if its server proves that it lives.

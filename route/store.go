@@ -45,7 +45,7 @@ type ClaimRequest struct {
 	Instance     string // the claiming server
 	Takeover     Takeover
 	ReplaceEpoch uint64
-	Cursor       Cursor        // acknowledged in the same step when its LogEpoch is the inbox's; zero: none
+	Cursor       Cursor        // acknowledged in the same step, as by Inbox.Ack; zero: none
 	Check        *AccountCheck // nil: the account is not looked at
 }
 
@@ -60,6 +60,7 @@ type Claim struct {
 	Epoch    uint64   // higher than every earlier one of this user
 	Previous Location // the session that was replaced, or that refused the claim
 	Inbox    Position
+	Shared   Cursor        // how far the log of ClaimRequest.Cursor is the inbox's; zero: nothing is known of it
 	Account  Account       // with ClaimRequest.Check
 	HeldFor  time.Duration // with ErrHeld: the age of Previous by the store's clock, in ms, at least 0
 }
@@ -138,19 +139,22 @@ type Ack struct {
 }
 
 // Inbox keeps what has been acknowledged to a sender and not yet by its receiver. Safe for concurrent use.
+// A store that may have lost the end of a log without being told begins a new one before it stores more: see Cursor.
+// It remembers EarlierLogs of them.
 type Inbox interface {
 	// Append stores entries and answers each, in order; entries of one receiver keep their order. When it
 	// returns, what it answered without Err survives a kill and a power cut, including the memory of
 	// the message's name that finds a Duplicate. An entry that was answered with an Err has left no trace,
 	// except when ctx ended or the store failed meanwhile: then sending it again under its name settles it.
 	Append(ctx context.Context, entries []Entry) []Appended
-	// Ack drops messages up to each cursor. It is cumulative and may come late or twice. A cursor of
-	// another LogEpoch is ignored; one above Last proves a lost tail: the log epoch changes, and what is
-	// stored and was not acknowledged before stays. A lost Ack may reappear after a crash.
+	// Ack drops messages up to each cursor. It is cumulative and may come late or twice. A cursor of an earlier log
+	// counts as far as that is the same as the present one; one of a log that is not known is ignored. One of the
+	// present log above Last proves a lost tail: a new log begins behind Last, and what is stored and was not
+	// acknowledged before stays. A lost Ack may reappear after a crash.
 	Ack(ctx context.Context, acks []Ack) error
-	// Read returns messages with seq > after, at most limit of them and about maxBytes (at least one).
-	// after below Acked reads from Acked.
-	Read(ctx context.Context, user int64, after uint64, limit, maxBytes int) (Page, error)
+	// Read returns messages after a place, at most limit of them and about maxBytes (at least one). A place of an earlier
+	// log is taken for its part that is the same as the present one, and a place below Acked for Acked.
+	Read(ctx context.Context, user int64, after Cursor, limit, maxBytes int) (Page, error)
 	// Position describes the inbox without reading it.
 	Position(ctx context.Context, user int64) (Position, error)
 }

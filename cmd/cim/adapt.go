@@ -48,7 +48,8 @@ func (b *backend) claim(ctx context.Context, c netcore.Claim) netcore.ClaimResul
 		return b.refuse(err)
 	}
 	return netcore.ClaimResult{
-		User: s.ID, Name: s.Name, Device: s.Kind == route.Device, Epoch: s.Epoch, Inbox: netcore.Inbox(s.Inbox),
+		User: s.ID, Name: s.Name, Device: s.Kind == route.Device, Epoch: s.Epoch,
+		Inbox: netcore.Inbox(s.Inbox), Shared: netcore.Cursor(s.Shared),
 	}
 }
 
@@ -112,12 +113,14 @@ func (b *backend) Acknowledge(ctx context.Context, acks []netcore.Ack) {
 }
 
 // Backlog implements netcore.Backend.
-func (b *backend) Backlog(ctx context.Context, user int64, after uint64, limit, maxBytes int) (netcore.Backlog, error) {
-	p, err := b.router.Backlog(ctx, user, after, limit, maxBytes)
+func (b *backend) Backlog(ctx context.Context, user int64, after netcore.Cursor, limit, maxBytes int) (netcore.Backlog, error) {
+	p, err := b.router.Backlog(ctx, user, route.Cursor(after), limit, maxBytes)
 	if err != nil {
 		return netcore.Backlog{}, err
 	}
-	out := netcore.Backlog{Inbox: netcore.Inbox(p.Position), Messages: make([]netcore.Stored, len(p.Messages))}
+	out := netcore.Backlog{
+		Inbox: netcore.Inbox(p.Position), Shared: netcore.Cursor(p.Shared), Messages: make([]netcore.Stored, len(p.Messages)),
+	}
 	for i, m := range p.Messages {
 		out.Messages[i] = netcore.Stored(m)
 	}

@@ -227,15 +227,15 @@ func defectMassDisconnect(t *testing.T, c *testCluster) {
 			all = append(all, x)
 		}
 		eventually(t, "all are connected", func() bool { return c.servers[0].metric("cim_sessions") == float64(n) })
-		scripts, asked := c.redisCalls(t, "evalsha"), c.servers[0].metric("cim_peer_requests_total")
+		scripts, asked := c.redisCalls(t, "fcall"), c.servers[0].metric("cim_peer_requests_total")
 		for _, x := range all {
 			_ = x.conn.Close()
 		}
 		last := all[n-1]
 		eventually(t, "all are gone", func() bool {
-			return c.servers[0].metric("cim_sessions") == 0 && c.owner(t, last.id) == "" && c.redisCalls(t, "evalsha")-scripts >= n
+			return c.servers[0].metric("cim_sessions") == 0 && c.owner(t, last.id) == "" && c.redisCalls(t, "fcall")-scripts >= n
 		})
-		if got := c.redisCalls(t, "evalsha") - scripts; got != n {
+		if got := c.redisCalls(t, "fcall") - scripts; got != n {
 			t.Errorf("the end of %d connections took %d scripts of Redis", n, got)
 		}
 		if got := c.servers[0].metric("cim_peer_requests_total") - asked; got != 0 {
@@ -275,14 +275,14 @@ func defectGroupSend(t *testing.T, c *testCluster) {
 	for _, s := range c.servers {
 		before = append(before, s.metric("cim_cluster_requests_total"))
 	}
-	calls := c.redisCalls(t, "evalsha")
+	calls := c.redisCalls(t, "fcall")
 	sender.group("all of you")
 	for i, s := range c.servers {
 		if n := s.metric("cim_cluster_requests_total") - before[i]; n != 1 {
 			t.Errorf("%s took %v requests", s.name, n)
 		}
 	}
-	if n := c.redisCalls(t, "evalsha") - calls; n != 0 {
+	if n := c.redisCalls(t, "fcall") - calls; n != 0 {
 		t.Errorf("it took %d scripts of Redis", n)
 	}
 	for _, x := range hearers {

@@ -188,13 +188,21 @@ type directions struct {
 }
 
 // place asks the route for a server.
-func (m *member) place(device string) (p directions) {
+func (m *member) place(device string) directions {
 	m.h.t.Helper()
-	body, _ := json.Marshal(map[string]string{"name": m.name, "secret": m.secret, "device": device})
-	if status := m.h.call(http.MethodPost, "/v1/login", string(body), &p); status != http.StatusOK {
+	p, status := m.tryPlace(device)
+	if status != http.StatusOK {
 		m.h.t.Fatalf("login of %s: %d", m.name, status)
 	}
 	return p
+}
+
+// tryPlace is place, which may be refused with a status.
+func (m *member) tryPlace(device string) (p directions, status int) {
+	m.h.t.Helper()
+	body, _ := json.Marshal(map[string]string{"name": m.name, "secret": m.secret, "device": device})
+	status = m.h.call(http.MethodPost, "/v1/login", string(body), &p)
+	return p, status
 }
 
 // placeAt asks until it is sent to a given server: logins go round, and a route may have to hear of the server first.

@@ -214,6 +214,20 @@ func AwaitReplicas(t testing.TB, master *Server, n int) {
 	})
 }
 
+// Freeze has a replica miss what its master stores from now on: it is paused, and the connection that it had is cut, since
+// what is on its way in a socket would still arrive.
+func Freeze(t testing.TB, master, replica *Server) {
+	t.Helper()
+	replica.Pause(t)
+	c := master.Client(t)
+	Until(t, "the master has lost its replica", func(ctx context.Context) error {
+		if err := c.ClientKillByFilter(ctx, "type", "replica").Err(); err != nil {
+			return err
+		}
+		return wantInfo(ctx, c, "connected_slaves", "0")
+	})
+}
+
 // until calls cond until it returns nil, it returns errGone, or patience is over.
 func until(cond func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

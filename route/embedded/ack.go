@@ -54,14 +54,16 @@ func (a *ackRequest) finish(_ *Store, err error) {
 // ack applies one cursor. It relies on running before the appends of the round: what it drops is in the
 // database.
 func (r *round) ack(in *inbox, c route.Cursor) error {
-	switch {
-	case in.logEpoch == 0 || c.LogEpoch != in.logEpoch || c.Seq <= in.acked:
-		return nil
-	case c.Seq > in.last:
-		// The new epoch is told to clients, so it must not come back as the old one.
-		in.logEpoch = max(in.logEpoch+1, r.nowMs)
-		r.change(in)
-		r.sync = true
+	same := in.shared(c.LogEpoch).Seq
+	if c.Seq > same {
+		if in.logEpoch != 0 && c.LogEpoch == in.logEpoch { // proof that the tail was lost
+			in.beginLog(r.nowMs)
+			r.change(in)
+			r.sync = true
+		}
+		c.Seq = same
+	}
+	if c.Seq <= in.acked {
 		return nil
 	}
 	total := in.stored

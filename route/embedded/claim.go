@@ -98,7 +98,7 @@ func (c *claimRequest) apply(r *round) {
 		c.claim = route.Claim{}
 		return
 	}
-	c.claim.Inbox, c.claim.Account = in.position(), account
+	c.claim.Inbox, c.claim.Shared, c.claim.Account = in.position(), in.shared(c.ask.Cursor.LogEpoch), account
 }
 
 // check looks at the account when the claim asks for it. A change of the account that is in the same round comes

@@ -104,7 +104,7 @@ func (l *ledger) copied() map[uint64]uint64 {
 // seq, without gaps, and a sender who asks again is told the same.
 func checkKept(t *testing.T, s *Store, user int64, answered map[uint64]uint64) {
 	t.Helper()
-	page, err := s.Read(t.Context(), user, 0, 1<<20, 1<<30)
+	page, err := s.Read(t.Context(), user, route.Cursor{}, 1<<20, 1<<30)
 	if err != nil {
 		t.Fatalf("Read: %v", err)
 	}

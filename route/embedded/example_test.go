@@ -34,7 +34,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	page, err := store.Read(ctx, bob.ID, session.Inbox.Acked, 100, 1<<20)
+	page, err := store.Read(ctx, bob.ID, route.Cursor{LogEpoch: session.Inbox.LogEpoch, Seq: session.Inbox.Acked}, 100, 1<<20)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -44,7 +44,7 @@ func TestCommitFails(t *testing.T) {
 	if err := s.Err(); !errors.Is(err, route.ErrStoreUnavailable) || !strings.Contains(err.Error(), "input/output error") {
 		t.Errorf("Err = %v", err)
 	}
-	if _, err := s.Read(t.Context(), 5, 0, 1, 1); !errors.Is(err, route.ErrStoreUnavailable) {
+	if _, err := s.Read(t.Context(), 5, route.Cursor{}, 1, 1); !errors.Is(err, route.ErrStoreUnavailable) {
 		t.Errorf("Read: %v: it could show what was never on the disk", err)
 	}
 	if _, err := s.Claim(t.Context(), route.ClaimRequest{User: 1, Instance: "i"}); !errors.Is(err, route.ErrStoreUnavailable) {
@@ -104,7 +104,7 @@ func TestGivesUp(t *testing.T) {
 	if p, err := s.Position(t.Context(), 1); err != nil || p.Last != 1 {
 		t.Errorf("while the disk hangs, position = %+v, %v: message 2 is not on it", p, err)
 	}
-	if p, err := s.Read(t.Context(), 1, 0, 10, 100); err != nil || len(p.Messages) != 1 {
+	if p, err := s.Read(t.Context(), 1, route.Cursor{}, 10, 100); err != nil || len(p.Messages) != 1 {
 		t.Errorf("while the disk hangs, Read = %+v, %v: message 2 is not on it", p, err)
 	}
 	if p, err := s.Position(t.Context(), 9); err != nil || p != (route.Position{}) {
@@ -188,7 +188,7 @@ func TestCloseUnderLoad(t *testing.T) {
 				if told.note(id, got.Seq) == 300 {
 					once.Do(func() { close(enoughCh) })
 				}
-				_, _ = s.Read(context.Background(), 5, got.Seq-1, 1, 100)
+				_, _ = s.Read(context.Background(), 5, route.Cursor{LogEpoch: got.LogEpoch, Seq: got.Seq - 1}, 1, 100)
 			}
 		})
 	}

@@ -24,7 +24,7 @@ type inbox struct {
 	older      *inbox
 
 	// guarded by inboxes.mu
-	published route.Position // as committed
+	published meta // as committed
 }
 
 // inboxBytes is what an inbox without names costs in memory, with its place in the map.
@@ -50,13 +50,13 @@ type inboxes struct {
 // costs a look at Pebble's cache.
 const cacheBytes = 64 << 20
 
-// published returns the committed position of a user in the cache.
-func (c *inboxes) published(user int64) (route.Position, bool) {
+// published returns what is committed of a user's inbox in the cache.
+func (c *inboxes) published(user int64) (meta, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	in, ok := c.byUser[user]
 	if !ok {
-		return route.Position{}, false
+		return meta{}, false
 	}
 	return in.published, true
 }
@@ -66,7 +66,7 @@ func (c *inboxes) publish(changed []*inbox) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, in := range changed {
-		in.published = in.position()
+		in.published = in.meta
 		in.dirty = false
 	}
 }
@@ -82,7 +82,7 @@ func (c *inboxes) get(db *pebble.DB, user int64) (*inbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &inbox{user: user, meta: m, published: m.position(), passing: true}
+	in := &inbox{user: user, meta: m, published: m, passing: true}
 	c.passing = append(c.passing, in)
 	c.mu.Lock()
 	c.byUser[user] = in

@@ -2,6 +2,8 @@ package embedded
 
 import (
 	"bytes"
+	"errors"
+	"reflect"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -134,8 +136,16 @@ func TestNamesAreCapped(t *testing.T) {
 
 func TestRecords(t *testing.T) {
 	m := meta{logEpoch: 1, last: 1 << 40, acked: 3, stored: 4, dropped: 5}
-	if got, err := parseMeta(m.appendTo(nil)); err != nil || got != m {
-		t.Errorf("meta: %+v, %v", got, err)
+	for range route.EarlierLogs + 2 {
+		if got, err := parseMeta(m.appendTo(nil)); err != nil || !reflect.DeepEqual(got, m) {
+			t.Errorf("meta: %+v, %v; want %+v", got, err, m)
+		}
+		m.beginLog(1)
+	}
+	for _, size := range []int{0, metaSize - 1, metaSize + 1, metaSize + earlierSize - 1} {
+		if _, err := parseMeta(make([]byte, size)); !errors.Is(err, errCorrupt) {
+			t.Errorf("a record of %d bytes: %v", size, err)
+		}
 	}
 	r := remembered{hi: 1 << 63, lo: 2, sec: 3}
 	if got, err := parseRemembered(r.appendTo(nil)); err != nil || got != r {

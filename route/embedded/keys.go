@@ -28,9 +28,9 @@ var (
 	keyLastAccount = []byte("saccount")
 )
 
-// format is what this code writes: 2 since accounts have secrets. A higher one in a store means that newer code
+// format is what this code writes: 2 since accounts have secrets, 3 since inboxes remember their earlier logs. A higher one in a store means that newer code
 // wrote it.
-const format = 2
+const format = 3
 
 func appendUserKey(dst []byte, kind byte, user int64) []byte {
 	dst = append(dst, kind)

@@ -16,9 +16,13 @@ type meta struct {
 	acked    uint64
 	stored   uint64
 	dropped  uint64
+	earlier  []route.Cursor // the logs before, the latest first, and how far each is the same as this one
 }
 
-const metaSize = 40
+const (
+	metaSize    = 40
+	earlierSize = 16
+)
 
 var errCorrupt = errors.New("embedded: a record cannot be read")
 
@@ -30,13 +34,41 @@ func (m *meta) appendTo(dst []byte) []byte {
 	for _, v := range [...]uint64{m.logEpoch, m.last, m.acked, m.stored, m.dropped} {
 		dst = binary.BigEndian.AppendUint64(dst, v)
 	}
+	for _, c := range m.earlier {
+		dst = binary.BigEndian.AppendUint64(dst, c.LogEpoch)
+		dst = binary.BigEndian.AppendUint64(dst, c.Seq)
+	}
 	return dst
 }
 
+// shared says how far a log is the same as this one; the zero Cursor: it is not known.
+func (m *meta) shared(logEpoch uint64) route.Cursor {
+	if logEpoch != 0 && logEpoch == m.logEpoch {
+		return route.Cursor{LogEpoch: logEpoch, Seq: m.last}
+	}
+	for _, c := range m.earlier {
+		if c.LogEpoch == logEpoch {
+			return c
+		}
+	}
+	return route.Cursor{}
+}
+
+// beginLog begins a new log behind the last message. Its epoch is told to clients and never given twice.
+func (m *meta) beginLog(nowMs uint64) {
+	kept := m.earlier[:min(len(m.earlier), route.EarlierLogs-1)]
+	m.earlier = append([]route.Cursor{{LogEpoch: m.logEpoch, Seq: m.last}}, kept...)
+	m.logEpoch = max(m.logEpoch+1, nowMs)
+}
+
 func parseMeta(value []byte) (meta, error) {
-	if len(value) != metaSize {
+	if len(value) < metaSize || (len(value)-metaSize)%earlierSize != 0 {
 		return meta{}, errCorrupt
 	}
 	at := func(i int) uint64 { return binary.BigEndian.Uint64(value[8*i:]) }
-	return meta{logEpoch: at(0), last: at(1), acked: at(2), stored: at(3), dropped: at(4)}, nil
+	m := meta{logEpoch: at(0), last: at(1), acked: at(2), stored: at(3), dropped: at(4)}
+	for i := metaSize / 8; i < len(value)/8; i += 2 {
+		m.earlier = append(m.earlier, route.Cursor{LogEpoch: at(i), Seq: at(i + 1)})
+	}
+	return m, nil
 }

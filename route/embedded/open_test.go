@@ -199,7 +199,7 @@ func TestClosed(t *testing.T) {
 	_, prefixErr := s.ByPrefix(ctx, "a", 1)
 	_, claimErr := s.Claim(ctx, route.ClaimRequest{User: 1, Instance: "i"})
 	_, lookupErr := s.Lookup(ctx, []int64{1})
-	_, readErr := s.Read(ctx, 1, 0, 1, 1)
+	_, readErr := s.Read(ctx, 1, route.Cursor{}, 1, 1)
 	_, positionErr := s.Position(ctx, 1)
 	for call, err := range map[string]error{
 		"Create": createErr, "ByID": byIDErr, "ByName": byNameErr, "ByPrefix": prefixErr, "Claim": claimErr,

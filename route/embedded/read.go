@@ -12,16 +12,20 @@ import (
 const totalSize = 8
 
 // Read implements route.Inbox.
-func (s *Store) Read(ctx context.Context, user int64, after uint64, limit, maxBytes int) (page route.Page, err error) {
+func (s *Store) Read(ctx context.Context, user int64, after route.Cursor, limit, maxBytes int) (page route.Page, err error) {
 	if err := ctx.Err(); err != nil {
 		return page, fmt.Errorf("embedded: %w", err)
 	}
 	err = s.read(func() error {
-		page.Position, err = s.position(user)
+		m, err := s.committed(user)
+		page.Position, page.Shared = m.position(), m.shared(after.LogEpoch)
 		if err != nil || limit <= 0 {
 			return err
 		}
-		return s.readMessages(ctx, &page, user, after, limit, maxBytes)
+		if after.LogEpoch != page.LogEpoch {
+			after.Seq = min(after.Seq, page.Shared.Seq)
+		}
+		return s.readMessages(ctx, &page, user, after.Seq, limit, maxBytes)
 	})
 	return page, err
 }
@@ -32,23 +36,24 @@ func (s *Store) Position(ctx context.Context, user int64) (p route.Position, err
 		return p, fmt.Errorf("embedded: %w", err)
 	}
 	err = s.read(func() error {
-		p, err = s.position(user)
+		m, err := s.committed(user)
+		p = m.position()
 		return err
 	})
 	return p, err
 }
 
-// position returns what is committed. Pebble shows a batch before it is on the disk, so its record counts only
-// when the committer did not have the inbox in hand, before and after it was read.
-func (s *Store) position(user int64) (route.Position, error) {
-	if p, ok := s.inboxes.published(user); ok {
-		return p, nil
+// committed returns what is committed of an inbox. Pebble shows a batch before it is on the disk, so its record counts
+// only when the committer did not have the inbox in hand, before and after it was read.
+func (s *Store) committed(user int64) (meta, error) {
+	if m, ok := s.inboxes.published(user); ok {
+		return m, nil
 	}
 	m, err := readMeta(s.db, user)
-	if p, ok := s.inboxes.published(user); ok {
-		return p, nil
+	if m, ok := s.inboxes.published(user); ok {
+		return m, nil
 	}
-	return m.position(), err
+	return m, err
 }
 
 // readMessages fills the page with what lies in (after, page.Last]. When messages at the beginning are gone,

@@ -29,7 +29,7 @@ func randomID() int64 { return 1 + rand.Int64N(route.MaxID) }
 
 // Create implements route.Accounts. Name and account live in different slots, so it takes three steps: the name is
 // reserved for an id, the account is made, the name is given to it for good. Each can be repeated by anyone: whoever
-// finds the first step done goes on with the second, and the one whose script makes the account has created it.
+// finds the first step done goes on with the second, and the one whose function makes the account has created it.
 func (s *Store) Create(ctx context.Context, name string, kind route.Kind, secret route.SecretHash) (route.Account, bool, error) {
 	if err := route.CheckName(name); err != nil {
 		return route.Account{}, false, fmt.Errorf("redisstore: %w", err)
@@ -81,7 +81,7 @@ func parseOwner(v any) (o nameOwner, err error) {
 // reserve returns whose the name is, after reserving it for a new id if it was nobody's, or replace's.
 func (s *Store) reserve(ctx context.Context, name, replace string) (nameOwner, error) {
 	key := s.keys.name(name)
-	c := &call{key: key, script: reserveScript, keys: []string{key}, args: []any{s.cfg.newID(), reservedSeconds, replace}}
+	c := &call{key: key, function: reserveFunction, keys: []string{key}, args: []any{s.cfg.newID(), reservedSeconds, replace}}
 	if s.do(ctx, c); c.err != nil {
 		return nameOwner{}, c.err
 	}
@@ -93,7 +93,7 @@ func (s *Store) reserve(ctx context.Context, name, replace string) (nameOwner, e
 func (s *Store) make(ctx context.Context, owner nameOwner, name string, kind route.Kind, secret route.SecretHash) (a route.Account, created, taken bool, err error) {
 	key := s.keys.account(owner.id)
 	made := &call{
-		key: key, script: createScript, keys: []string{key}, durable: true,
+		key: key, function: createFunction, keys: []string{key}, durable: true,
 		args: []any{name, int(kind), secret[:], s.cfg.WaitReplicas > 0},
 	}
 	calls := []*call{made}
@@ -120,7 +120,7 @@ func (s *Store) complete(ctx context.Context, owner nameOwner, name string) (kep
 		return true, nil
 	}
 	key := s.keys.name(name)
-	c := &call{key: key, script: completeScript, keys: []string{key}, args: []any{owner.id}, durable: true}
+	c := &call{key: key, function: completeFunction, keys: []string{key}, args: []any{owner.id}, durable: true}
 	if s.do(ctx, c); c.err != nil {
 		return false, c.err
 	}
@@ -130,17 +130,17 @@ func (s *Store) complete(ctx context.Context, owner nameOwner, name string) (kep
 
 // SetSecret implements route.Accounts.
 func (s *Store) SetSecret(ctx context.Context, id int64, secret route.SecretHash) error {
-	return s.change(ctx, id, secretScript, secret[:])
+	return s.change(ctx, id, secretFunction, secret[:])
 }
 
 // SetDisabled implements route.Accounts.
 func (s *Store) SetDisabled(ctx context.Context, id int64, disabled bool) error {
-	return s.change(ctx, id, disableScript, disabled, s.cfg.WaitReplicas > 0)
+	return s.change(ctx, id, disableFunction, disabled, s.cfg.WaitReplicas > 0)
 }
 
-func (s *Store) change(ctx context.Context, id int64, how *script, args ...any) error {
+func (s *Store) change(ctx context.Context, id int64, how function, args ...any) error {
 	key := s.keys.account(id)
-	c := &call{key: key, script: how, keys: []string{key}, args: args, durable: true}
+	c := &call{key: key, function: how, keys: []string{key}, args: args, durable: true}
 	if s.do(ctx, c); c.err != nil {
 		return c.err
 	}

@@ -9,10 +9,10 @@ import (
 	"cim/route"
 )
 
-// Limits of one append script. Redis does nothing else meanwhile.
+// Limits of one call of append.lua. Redis does nothing else meanwhile.
 const (
-	scriptEntries = 256
-	scriptBytes   = 1 << 20
+	callEntries = 256
+	callBytes   = 1 << 20
 )
 
 // messageName stands for (sender, device, client message id): 96 bits of its SHA-256, so that a name costs the same
@@ -26,7 +26,7 @@ func messageName(e *route.Entry) []byte {
 	return sum[:12]
 }
 
-// receiverPart is what one call of Append has for one receiver: one script, so that whatever becomes of it, on
+// receiverPart is what one call of Append has for one receiver: one call of append.lua, so that whatever becomes of it, on
 // whichever attempt, becomes of it as a whole and in order.
 type receiverPart struct {
 	receiver int64
@@ -51,7 +51,7 @@ func (s *Store) Append(ctx context.Context, entries []route.Entry) []route.Appen
 	return answers
 }
 
-// split groups entries by receiver. What is too much for one script goes into the next round, which begins when
+// split groups entries by receiver. What is too much for one call of append.lua goes into the next round, which begins when
 // the one before has been answered.
 func split(entries []route.Entry) (rounds [][]*receiverPart) {
 	type open struct {
@@ -62,7 +62,7 @@ func split(entries []route.Entry) (rounds [][]*receiverPart) {
 	for i := range entries {
 		e := &entries[i]
 		p, ok := filling[e.Receiver]
-		full := ok && (len(p.index) == scriptEntries || p.bytes+len(e.Body) > scriptBytes)
+		full := ok && (len(p.index) == callEntries || p.bytes+len(e.Body) > callBytes)
 		if !ok || full {
 			if full {
 				p.round++
@@ -89,7 +89,7 @@ func (s *Store) appendCall(entries []route.Entry, part *receiverPart) *call {
 		args = append(args, messageName(e), e.MustExist, e.Body)
 	}
 	return &call{
-		key: s.keys.user(id), script: appendScript, durable: true, args: args,
+		key: s.keys.user(id), function: appendFunction, durable: true, args: args,
 		keys: []string{s.keys.user(id), s.keys.inbox(id), s.keys.dedup(id), s.keys.account(id)},
 	}
 }
@@ -105,7 +105,7 @@ func (s *Store) noteMemory(err error) {
 	}
 }
 
-// answer gives every entry of a part what the script said of it.
+// answer gives every entry of a part what append.lua said of it.
 func answer(answers []route.Appended, part *receiverPart, c *call) {
 	r := newReply(c.reply)
 	holder, log := route.Location{}, uint64(0)

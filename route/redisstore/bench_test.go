@@ -52,7 +52,7 @@ func BenchmarkRedisCPU(b *testing.B) {
 	s := open(b, urlOf(server))
 	admin := server.Client(b)
 	const batch, receivers, callers = 256, 10_000, 4
-	benchBatch(b, s, 0, batch, receivers) // loads the scripts
+	benchBatch(b, s, 0, batch, receivers) // loads the functions
 	before := cpu(b, admin)
 	b.ResetTimer()
 	var wg sync.WaitGroup
@@ -69,7 +69,7 @@ func BenchmarkRedisCPU(b *testing.B) {
 	b.ReportMetric((cpu(b, admin)-before).Seconds()*1e6/float64(b.N), "redis-cpu-µs/append")
 	stats, _ := admin.Info(b.Context(), "commandstats").Result()
 	for line := range strings.Lines(stats) {
-		if strings.HasPrefix(line, "cmdstat_evalsha") {
+		if strings.HasPrefix(line, "cmdstat_fcall") {
 			b.Log(strings.TrimSpace(line))
 		}
 	}

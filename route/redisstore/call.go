@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,31 +12,26 @@ import (
 	"cim/route"
 )
 
-// call is one command or script for the node that holds key.
+// call is one command or function for the node that holds key.
 type call struct {
-	key     string
-	script  *script  // nil: args is a command
-	keys    []string // of the script; all in key's slot
-	args    []any
-	durable bool // replicas have to confirm it, when they are asked at all
-	once    bool // must not be repeated when it may have been done
+	key      string
+	function function // empty: args is a command
+	keys     []string // of the function; all in key's slot
+	args     []any
+	durable  bool // replicas have to confirm it, when they are asked at all
+	once     bool // must not be repeated when it may have been done
 
-	full  bool // send the script's text instead of its name
+	load  bool // the node does not know the function
 	reply any
 	err   error
 }
 
 func (c *call) command(ctx context.Context) *redis.Cmd {
-	if c.script == nil {
+	if c.function == "" {
 		return redis.NewCmd(ctx, c.args...)
 	}
 	args := make([]any, 0, 3+len(c.keys)+len(c.args))
-	if c.full {
-		args = append(args, "eval", c.script.source)
-	} else {
-		args = append(args, "evalsha", c.script.hash)
-	}
-	args = append(args, len(c.keys))
+	args = append(args, "fcall", string(c.function), len(c.keys))
 	for _, key := range c.keys {
 		args = append(args, key)
 	}
@@ -83,7 +79,7 @@ func (s *Store) unsettled(calls []*call) []*call {
 	for _, c := range calls {
 		switch fateOf(c.err) {
 		case notLoaded:
-			c.full = true
+			c.load = true
 			left = append(left, c)
 		case elsewhere:
 			broken = true
@@ -165,6 +161,9 @@ func (s *Store) pipelines(ctx context.Context, node *redis.Client, calls []*call
 // pipeline is one round trip.
 func (s *Store) pipeline(ctx context.Context, node *redis.Client, calls []*call) {
 	pipe := node.Pipeline()
+	if slices.ContainsFunc(calls, func(c *call) bool { return c.load }) {
+		pipe.FunctionLoadReplace(ctx, library.source)
+	}
 	commands := make([]*redis.Cmd, len(calls))
 	durable := false
 	for i, c := range calls {

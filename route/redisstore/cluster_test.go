@@ -161,7 +161,7 @@ func clusterMasterDies(t *testing.T, c *redistest.Cluster) {
 		_, err := relaxed.Position(ctx, theirs)
 		return err
 	})
-	p, err := relaxed.Read(t.Context(), theirs, 0, 10, 1<<20)
+	p, err := relaxed.Read(t.Context(), theirs, route.Cursor{}, 10, 1<<20)
 	if err != nil || len(p.Messages) == 0 || string(p.Messages[0].Body) != "1" {
 		t.Fatalf("what was confirmed: %+v, %v", p, err)
 	}

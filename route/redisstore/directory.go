@@ -35,24 +35,36 @@ func (s *Store) Claim(ctx context.Context, r route.ClaimRequest) (route.Claim, e
 		check = *r.Check
 	}
 	c := &call{
-		key: s.keys.user(r.User), script: claimScript, once: true,
+		key: s.keys.user(r.User), function: claimFunction, once: true,
 		keys: []string{s.keys.user(r.User), s.keys.inbox(r.User), s.keys.account(r.User)},
 		args: []any{
 			r.Instance, r.Device, int(r.Takeover), r.ReplaceEpoch, r.Cursor.LogEpoch, r.Cursor.Seq,
-			r.Check != nil, check.Name, check.Generation,
+			r.Check != nil, check.Name, check.Generation, s.epoch.Load(),
 		},
 	}
 	if s.do(ctx, c); c.err != nil {
 		return route.Claim{}, c.err
 	}
-	got, err := parseClaim(newReply(c.reply))
+	got, err := parseClaim(newReply(c.reply), r.Cursor.LogEpoch)
+	s.noteEpoch(max(got.Epoch, got.Previous.Epoch))
 	if err == nil && got.Account.Name != "" {
 		got.Account.ID = r.User
 	}
 	return got, err
 }
 
-func parseClaim(r *reply) (c route.Claim, err error) {
+// noteEpoch keeps the highest session epoch that this process has heard of.
+func (s *Store) noteEpoch(epoch uint64) {
+	for {
+		known := s.epoch.Load()
+		if epoch <= known || s.epoch.CompareAndSwap(known, epoch) {
+			return
+		}
+	}
+}
+
+// parseClaim reads the answer to a claim whose cursor was of the log asked.
+func parseClaim(r *reply, asked uint64) (c route.Claim, err error) {
 	refused, known := claimErrors[r.number()]
 	switch {
 	case r.bad || !known:
@@ -62,7 +74,7 @@ func parseClaim(r *reply) (c route.Claim, err error) {
 	}
 	c.Epoch, c.Previous = r.number(), r.location()
 	c.HeldFor = time.Duration(r.number()) * time.Millisecond
-	c.Inbox = r.position()
+	c.Inbox, c.Shared = r.position(), r.shared(asked)
 	c.Account = route.Account{Name: r.text(), Kind: route.Kind(r.number())}
 	if err := r.err(); err != nil {
 		return route.Claim{}, err
@@ -73,7 +85,7 @@ func parseClaim(r *reply) (c route.Claim, err error) {
 // Release implements route.Directory.
 func (s *Store) Release(ctx context.Context, user int64, epoch uint64) error {
 	key := s.keys.user(user)
-	c := &call{key: key, script: releaseScript, keys: []string{key}, args: []any{epoch}}
+	c := &call{key: key, function: releaseFunction, keys: []string{key}, args: []any{epoch}}
 	s.do(ctx, c)
 	return c.err
 }
@@ -111,8 +123,9 @@ func ctxError(ctx context.Context) error {
 func (s *Store) Renew(ctx context.Context, renewals []route.Renewal) []route.Renewed {
 	calls := make([]*call, len(renewals))
 	for i, r := range renewals {
+		s.noteEpoch(r.Epoch)
 		key := s.keys.user(r.User)
-		calls[i] = &call{key: key, script: renewScript, keys: []string{key}, args: []any{r.Epoch, r.Instance, r.Device}}
+		calls[i] = &call{key: key, function: renewFunction, keys: []string{key}, args: []any{r.Epoch, r.Instance, r.Device}}
 	}
 	s.do(ctx, calls...)
 	answers := make([]route.Renewed, len(renewals))

@@ -33,7 +33,7 @@ type fate uint8
 
 const (
 	final      fate = iota // asking again changes nothing
-	notLoaded              // the node does not know the script
+	notLoaded              // the node does not know the function
 	elsewhere              // not done: another node has to be asked, or the same one in a moment
 	disappears             // not known: the connection broke
 )
@@ -56,10 +56,11 @@ func fateOf(err error) fate {
 }
 
 func fateOfReply(text string) fate {
+	if text == "ERR Function not found" {
+		return notLoaded
+	}
 	word, _, _ := strings.Cut(text, " ")
 	switch word {
-	case "NOSCRIPT":
-		return notLoaded
 	case "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY":
 		return elsewhere
 	}

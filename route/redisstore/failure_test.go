@@ -23,7 +23,7 @@ func everyCall(ctx context.Context, s *Store) map[string]error {
 	_, credentials := s.Credentials(ctx, 1)
 	_, claim := s.Claim(ctx, route.ClaimRequest{User: 1, Instance: "i"})
 	_, lookup := s.Lookup(ctx, []int64{1})
-	_, read := s.Read(ctx, 1, 0, 1, 1)
+	_, read := s.Read(ctx, 1, route.Cursor{}, 1, 1)
 	_, position := s.Position(ctx, 1)
 	return map[string]error{
 		"Create": create, "ByID": byID, "ByName": byName, "ByPrefix": prefix, "Credentials": credentials,
@@ -146,13 +146,13 @@ func TestOutOfMemory(t *testing.T) {
 	}
 }
 
-// TestScriptsAreLoadedAgain: a Redis that forgot the scripts in the middle costs no order.
-func TestScriptsAreLoadedAgain(t *testing.T) {
+// TestFunctionsAreLoadedAgain: a Redis that forgot the functions in the middle costs no order.
+func TestFunctionsAreLoadedAgain(t *testing.T) {
 	server := redistest.Start(t)
 	s := open(t, urlOf(server))
 	admin := server.Client(t)
 	for round := range uint64(5) {
-		if err := admin.ScriptFlush(t.Context()).Err(); err != nil {
+		if err := admin.FunctionFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		var batch []route.Entry

@@ -15,7 +15,7 @@ func (s *Store) Ack(ctx context.Context, acks []route.Ack) error {
 	for i, a := range acks {
 		user := s.keys.user(a.User)
 		calls[i] = &call{
-			key: user, script: ackScript, keys: []string{user, s.keys.inbox(a.User)},
+			key: user, function: ackFunction, keys: []string{user, s.keys.inbox(a.User)},
 			args: []any{a.Cursor.LogEpoch, a.Cursor.Seq},
 		}
 	}
@@ -29,20 +29,21 @@ func (s *Store) Ack(ctx context.Context, acks []route.Ack) error {
 }
 
 // Read implements route.Inbox.
-func (s *Store) Read(ctx context.Context, user int64, after uint64, limit, maxBytes int) (route.Page, error) {
+func (s *Store) Read(ctx context.Context, user int64, after route.Cursor, limit, maxBytes int) (route.Page, error) {
 	key := s.keys.user(user)
 	c := &call{
-		key: key, script: readScript, keys: []string{key, s.keys.inbox(user)},
-		args: []any{after, max(0, limit), maxBytes},
+		key: key, function: readFunction, keys: []string{key, s.keys.inbox(user)},
+		args: []any{after.LogEpoch, after.Seq, max(0, limit), maxBytes},
 	}
 	if s.do(ctx, c); c.err != nil {
 		return route.Page{}, c.err
 	}
-	return parsePage(newReply(c.reply))
+	return parsePage(newReply(c.reply), after.LogEpoch)
 }
 
-func parsePage(r *reply) (p route.Page, err error) {
-	p.Position = r.position()
+// parsePage reads the answer to a Read after a place of the log asked.
+func parsePage(r *reply, asked uint64) (p route.Page, err error) {
+	p.Position, p.Shared = r.position(), r.shared(asked)
 	first := r.number()
 	for i := range uint64(len(r.rest)) {
 		element := r.text()

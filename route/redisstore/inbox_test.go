@@ -147,14 +147,14 @@ func TestClockGoesBack(t *testing.T) {
 	}
 }
 
-// TestSplit: what is too much for one script goes into the next round, and each receiver's entries keep their order.
+// TestSplit: what is too much for one call of append.lua goes into the next round, and each receiver's entries keep their order.
 func TestSplit(t *testing.T) {
 	var entries []route.Entry
-	for i := range 3*scriptEntries + 1 {
+	for i := range 3*callEntries + 1 {
 		entries = append(entries, entry(1, uint64(i+1)), entry(2, uint64(i+1)))
 	}
 	big := entry(3, 1)
-	big.Body = bytes.Repeat([]byte{1}, scriptBytes-10)
+	big.Body = bytes.Repeat([]byte{1}, callBytes-10)
 	entries = append(entries, big, big, entry(3, 2), entry(4, 1))
 	rounds := split(entries)
 	if len(rounds) != 4 {
@@ -168,8 +168,8 @@ func TestSplit(t *testing.T) {
 				t.Fatalf("receiver %d twice in round %d", part.receiver, n)
 			}
 			inRound[part.receiver] = true
-			if len(part.index) > scriptEntries {
-				t.Fatalf("%d entries in a script", len(part.index))
+			if len(part.index) > callEntries {
+				t.Fatalf("%d entries in a call", len(part.index))
 			}
 			seen[part.receiver] = append(seen[part.receiver], part.index...)
 		}

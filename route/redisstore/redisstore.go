@@ -2,12 +2,12 @@
 // one Redis, Sentinels or a Redis Cluster. It implements route.Accounts, route.Directory and route.Inbox, and knows
 // nothing of servers, sockets and event loops.
 //
-// All that is of one user lives in one slot (see keys), each operation is one script in that slot and one round
-// trip, and the scripts that a call has for one node go there in one pipeline. What Redis answered is as durable as
+// All that is of one user lives in one slot (see keys), each operation is one function in that slot and one round
+// trip, and the functions that a call has for one node go there in one pipeline. What Redis answered is as durable as
 // its appendfsync says, and is on Config.WaitReplicas replicas besides.
 //
 // While Redis Cluster moves a slot to another node, calls for users of that slot may fail with
-// route.ErrStoreUnavailable: their scripts need several keys, which are in two places meanwhile.
+// route.ErrStoreUnavailable: their functions need several keys, which are in two places meanwhile.
 package redisstore
 
 import (
@@ -26,8 +26,9 @@ type Store struct {
 	nodes nodes
 
 	// atomic
-	broken      atomic.Bool // the last call could not be done
-	outOfMemory atomic.Bool // the last message could not be stored for want of memory
+	broken      atomic.Bool   // the last call could not be done
+	outOfMemory atomic.Bool   // the last message could not be stored for want of memory
+	epoch       atomic.Uint64 // the highest session epoch that was heard of
 }
 
 var (

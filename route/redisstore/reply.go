@@ -6,7 +6,7 @@ import (
 	"cim/route"
 )
 
-// reply reads the elements of a script's answer one after the other. The first that is not what is expected makes
+// reply reads the elements of a function's answer one after the other. The first that is not what is expected makes
 // it bad, and everything after it zero.
 type reply struct {
 	rest []any
@@ -68,6 +68,15 @@ func (r *reply) location() route.Location {
 // position reads log epoch, last and acked.
 func (r *reply) position() route.Position {
 	return route.Position{LogEpoch: r.number(), Last: r.number(), Acked: r.number()}
+}
+
+// shared reads how far the log asked is the present one.
+func (r *reply) shared(asked uint64) route.Cursor {
+	if len(r.rest) > 0 && r.rest[0] == nil {
+		r.rest = r.rest[1:]
+		return route.Cursor{}
+	}
+	return route.Cursor{LogEpoch: asked, Seq: r.number()}
 }
 
 // err is nil when everything was there.

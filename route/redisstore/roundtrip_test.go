@@ -107,11 +107,11 @@ func TestRoundTrips(t *testing.T) {
 		}, 1},
 		{"lookup of 100", func() { _, err := s.Lookup(t.Context(), make([]int64, 100)); fail(err) }, 1},
 		{"release", func() { fail(s.Release(t.Context(), a.ID, 1)) }, 1},
-		{"read", func() { _, err := s.Read(t.Context(), a.ID, 0, 100, 1000); fail(err) }, 1},
+		{"read", func() { _, err := s.Read(t.Context(), a.ID, route.Cursor{}, 100, 1000); fail(err) }, 1},
 		{"create of a name that exists", func() { _, _, err := s.Create(t.Context(), "alice", route.User, route.SecretHash{}); fail(err) }, 2},
 		{"create", func() { _, _, err := s.Create(t.Context(), "bob", route.User, route.SecretHash{}); fail(err) }, 3},
 	} {
-		tc.run() // loads the script; a second account is not made twice, hence the name below
+		tc.run() // loads the functions; a second account is not made twice, hence the name below
 		if tc.name == "create" {
 			tc.run = func() { _, _, err := s.Create(t.Context(), "carol", route.User, route.SecretHash{}); fail(err) }
 		}

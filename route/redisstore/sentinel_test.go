@@ -84,11 +84,7 @@ func TestSentinelLostTail(t *testing.T) {
 		}
 		return err
 	})
-	// Cut before it is paused for good: what is on its way in a socket would still arrive.
-	c.Replica.Pause(t)
-	if err := c.Master.Client(t).ClientKillByFilter(t.Context(), "type", "replica").Err(); err != nil {
-		t.Fatal(err)
-	}
+	redistest.Freeze(t, c.Master, c.Replica)
 	last := appendOne(t, s, entry(user, 2))
 	c.Master.Kill(t)
 	c.Replica.Resume(t)

@@ -27,6 +27,7 @@ func TestInbox(t *testing.T, open func(testing.TB) route.Inbox) {
 		{"acknowledgement late and twice", ackLate},
 		{"acknowledgement of another log epoch", ackOtherEpoch},
 		{"acknowledgement above last", ackAboveLast},
+		{"earlier logs", earlierLogs},
 		{"acknowledgement of many at once", ackMany},
 		{"acknowledgement of an unknown inbox", ackUnknown},
 		{"append after everything was acknowledged", appendAfterAck},
@@ -129,8 +130,10 @@ func appendersAndReaders(t *testing.T, in route.Inbox) {
 			}
 		}
 	}()
+	var page route.Page
 	for next, failed := uint64(1), false; next <= total && !failed; {
-		page, err := in.Read(t.Context(), user, next-1, 16, 1<<20)
+		var err error
+		page, err = in.Read(t.Context(), user, route.Cursor{LogEpoch: page.LogEpoch, Seq: next - 1}, 16, 1<<20)
 		if err != nil || page.Acked > next-1 {
 			t.Errorf("Read after %d: %+v, %v", next-1, page.Position, err)
 			break
@@ -256,7 +259,7 @@ func inboxContextEnded(t *testing.T, in route.Inbox) {
 		wantErr(t, "Append", a.Err, context.Canceled)
 	}
 	wantErr(t, "Ack", in.Ack(ctx, []route.Ack{{User: user, Cursor: route.Cursor{LogEpoch: epoch, Seq: 1}}}), context.Canceled)
-	_, err := in.Read(ctx, user, 0, 10, 100)
+	_, err := in.Read(ctx, user, route.Cursor{}, 10, 100)
 	wantErr(t, "Read", err, context.Canceled)
 	_, err = in.Position(ctx, user)
 	wantErr(t, "Position", err, context.Canceled)

@@ -42,17 +42,49 @@ func ackAboveLast(t *testing.T, in route.Inbox) {
 	ack(t, in, user, epoch, 2)
 	ack(t, in, user, epoch, 6)
 	p := position(t, in, user)
-	if p.LogEpoch <= epoch || p.Last != 5 || p.Acked != 2 {
+	if p.LogEpoch <= epoch || p.Last != 5 || p.Acked != 5 { // what is left of it has been handled
 		t.Fatalf("position is %+v; the log epoch was %d", p, epoch)
 	}
-	wantSeqs(t, read(t, in, user, 0, 100, 1<<20), 3, 5)
-	ack(t, in, user, epoch, 4) // of the epoch before
-	wantPosition(t, in, user, p)
 	if got := appendOne(t, in, message(user, 6)); got.Seq != 6 || got.LogEpoch != p.LogEpoch {
 		t.Fatalf("the next message: %+v", got)
 	}
+	p.Last = 6
+	for _, seq := range []uint64{4, 6, 7} { // late, of the log before: its 6 was another message
+		ack(t, in, user, epoch, seq)
+		wantPosition(t, in, user, p)
+	}
+	wantSeqs(t, read(t, in, user, 0, 100, 1<<20), 6, 6)
 	ack(t, in, user, p.LogEpoch, 6)
 	wantPosition(t, in, user, route.Position{LogEpoch: p.LogEpoch, Last: 6, Acked: 6})
+}
+
+// earlierLogs begins one log after the other, each a message longer than the one before.
+func earlierLogs(t *testing.T, in route.Inbox) {
+	var logs []uint64 // logs[n] had n+1 messages when it ended
+	for n := uint64(1); n <= route.EarlierLogs+2; n++ {
+		logs = append(logs, appendOne(t, in, message(user, n)).LogEpoch)
+		ack(t, in, user, logs[n-1], n+100)
+	}
+	now := position(t, in, user)
+	wantShared(t, in, now.LogEpoch, route.Cursor{LogEpoch: now.LogEpoch, Seq: now.Last})
+	for n, log := range logs {
+		want := route.Cursor{LogEpoch: log, Seq: uint64(n + 1)}
+		if n < len(logs)-route.EarlierLogs {
+			want = route.Cursor{} // too long ago
+		}
+		wantShared(t, in, log, want)
+	}
+	wantShared(t, in, now.LogEpoch+1, route.Cursor{})
+	wantShared(t, in, 0, route.Cursor{})
+}
+
+// wantShared reads after a place in a log.
+func wantShared(t testing.TB, in route.Inbox, log uint64, want route.Cursor) {
+	t.Helper()
+	p, err := in.Read(t.Context(), user, route.Cursor{LogEpoch: log, Seq: 1}, 10, 1<<20)
+	if err != nil || p.Shared != want {
+		t.Fatalf("Read of log %d: shared %+v, %v; want %+v", log, p.Shared, err, want)
+	}
 }
 
 func ackMany(t *testing.T, in route.Inbox) {

@@ -102,7 +102,7 @@ func wantPosition(t testing.TB, in route.Inbox, receiver int64, want route.Posit
 
 func read(t testing.TB, in route.Inbox, receiver int64, after uint64, limit, maxBytes int) route.Page {
 	t.Helper()
-	p, err := in.Read(t.Context(), receiver, after, limit, maxBytes)
+	p, err := in.Read(t.Context(), receiver, route.Cursor{LogEpoch: position(t, in, receiver).LogEpoch, Seq: after}, limit, maxBytes)
 	if err != nil {
 		t.Fatalf("Read after %d: %v", after, err)
 	}

@@ -15,6 +15,7 @@ func TestStore(t *testing.T, open func(testing.TB) Store) {
 		{"a claim acknowledges its cursor", claimAcknowledges},
 		{"a claim ignores a cursor of another log epoch", claimOtherEpoch},
 		{"a claim's cursor above last changes the log epoch", claimAboveLast},
+		{"a claim takes a cursor of the log before", claimEarlierLog},
 		{"a refused claim acknowledges nothing", refusedClaimAcks},
 		{"an append tells the holder", appendTellsHolder},
 		{"no message falls between claim and append", claimAgainstAppend},
@@ -49,8 +50,8 @@ func claimAcknowledges(t *testing.T, s Store) {
 	epoch := fill(t, s, user, 5)
 	c := claim(t, s, route.ClaimRequest{User: user, Instance: "i1", Cursor: route.Cursor{LogEpoch: epoch, Seq: 3}})
 	want := route.Position{LogEpoch: epoch, Last: 5, Acked: 3}
-	if c.Inbox != want {
-		t.Fatalf("inbox is %+v, want %+v", c.Inbox, want)
+	if c.Inbox != want || c.Shared != (route.Cursor{LogEpoch: epoch, Seq: 5}) {
+		t.Fatalf("inbox is %+v, shared %+v; want %+v", c.Inbox, c.Shared, want)
 	}
 	wantPosition(t, s, user, want)
 	wantSeqs(t, read(t, s, user, 0, 10, 1<<20), 4, 5)
@@ -59,18 +60,38 @@ func claimAcknowledges(t *testing.T, s Store) {
 func claimOtherEpoch(t *testing.T, s Store) {
 	epoch := fill(t, s, user, 5)
 	c := claim(t, s, route.ClaimRequest{User: user, Instance: "i1", Cursor: route.Cursor{LogEpoch: epoch + 1, Seq: 9}})
-	if want := (route.Position{LogEpoch: epoch, Last: 5}); c.Inbox != want {
-		t.Fatalf("inbox is %+v, want %+v", c.Inbox, want)
+	if want := (route.Position{LogEpoch: epoch, Last: 5}); c.Inbox != want || c.Shared != (route.Cursor{}) {
+		t.Fatalf("inbox is %+v, shared %+v; want %+v", c.Inbox, c.Shared, want)
 	}
 }
 
 func claimAboveLast(t *testing.T, s Store) {
 	epoch := fill(t, s, user, 5)
 	c := claim(t, s, route.ClaimRequest{User: user, Instance: "i1", Cursor: route.Cursor{LogEpoch: epoch, Seq: 9}})
-	if c.Inbox.LogEpoch <= epoch || c.Inbox.Last != 5 || c.Inbox.Acked != 0 {
+	if c.Inbox.LogEpoch <= epoch || c.Inbox.Last != 5 || c.Inbox.Acked != 5 {
 		t.Fatalf("inbox is %+v; the log epoch was %d", c.Inbox, epoch)
 	}
-	wantSeqs(t, read(t, s, user, 0, 10, 1<<20), 1, 5)
+	if want := (route.Cursor{LogEpoch: epoch, Seq: 5}); c.Shared != want {
+		t.Fatalf("shared %+v, want %+v", c.Shared, want)
+	}
+}
+
+// claimEarlierLog presents cursors of the log before, which was longer than it is known to be.
+func claimEarlierLog(t *testing.T, s Store) {
+	before := fill(t, s, user, 5)
+	ack(t, s, user, before, 9)
+	now := appendOne(t, s, message(user, 6)).LogEpoch
+	for _, seq := range []uint64{3, 5, 6, 9} {
+		c := claim(t, s, route.ClaimRequest{
+			User: user, Instance: "i1", Takeover: route.TakeoverAny, Cursor: route.Cursor{LogEpoch: before, Seq: seq},
+		})
+		if want := (route.Position{LogEpoch: now, Last: 6, Acked: 5}); c.Inbox != want {
+			t.Fatalf("cursor %d: inbox is %+v, want %+v", seq, c.Inbox, want)
+		}
+		if want := (route.Cursor{LogEpoch: before, Seq: 5}); c.Shared != want {
+			t.Fatalf("cursor %d: shared %+v, want %+v", seq, c.Shared, want)
+		}
+	}
 }
 
 func refusedClaimAcks(t *testing.T, s Store) {

@@ -1,4 +1,6 @@
--- Acknowledges. KEYS: user, inbox. ARGV: log epoch, seq.
-local h = redis.call('HMGET', KEYS[1], 's', 'a', 'l', 't', 'x')
-acknowledge(KEYS[1], KEYS[2], h, ARGV[1], tonumber(ARGV[2]))
-return 0
+-- Acknowledges. keys: user, inbox. args: log epoch, seq.
+local function ack(keys, args)
+  local h = redis.call('HMGET', keys[1], 's', 'a', 'l', 'b', 't', 'x')
+  acknowledge(keys[1], keys[2], h, args[1], tonumber(args[2]))
+  return 0
+end

@@ -1,5 +1,7 @@
--- Replaces the hash of a secret. KEYS: account. ARGV: hash. Returns whether there is such an account.
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], 's', ARGV[1])
-redis.call('HINCRBY', KEYS[1], 'g', 1)
-return 1
+-- Replaces the hash of a secret. keys: account. args: hash. Returns whether there is such an account.
+local function secret(keys, args)
+  if redis.call('EXISTS', keys[1]) == 0 then return 0 end
+  redis.call('HSET', keys[1], 's', args[1])
+  redis.call('HINCRBY', keys[1], 'g', 1)
+  return 1
+end
