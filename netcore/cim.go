@@ -99,4 +99,5 @@ func (l *loop) ackForCIM(s *session) {
 		return
 	}
 	l.ack(s, Cursor{s.logEpoch, s.pushed})
+	l.srv.acks.hurry(s.user) // a client that is sent it again cannot tell that it is
 }

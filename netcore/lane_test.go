@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 type parcel struct {
@@ -92,6 +94,33 @@ func TestLaneHandsOverWhatWaitsAsOneBatch(t *testing.T) {
 	if n := len(inCh); n != 2 {
 		t.Errorf("%d batches for one more than a batch holds", n)
 	}
+}
+
+func TestGatheringLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin, gotCh := time.Now(), make(chan int, 10)
+		l := newGatheringLane(1, 10, 20*time.Millisecond, func(_ context.Context, batch []int) { gotCh <- len(batch) })
+		l.post(1, 0)
+		<-time.After(15 * time.Millisecond)
+		l.post(1, 1)
+		if n := <-gotCh; n != 2 || time.Since(begin) != 20*time.Millisecond {
+			t.Errorf("a batch of %d after %v", n, time.Since(begin))
+		}
+		<-time.After(time.Second)
+		begin = time.Now()
+		l.post(1, 2)
+		l.hurry(1)
+		if n := <-gotCh; n != 1 || time.Since(begin) != 0 {
+			t.Errorf("in a hurry, a batch of %d after %v", n, time.Since(begin))
+		}
+		<-time.After(time.Second)
+		begin = time.Now()
+		l.post(1, 3)
+		l.close(t.Context())
+		if len(gotCh) != 1 || time.Since(begin) != 0 {
+			t.Errorf("%d batches at the end, after %v", len(gotCh), time.Since(begin))
+		}
+	})
 }
 
 func TestLaneThatMayNotFinishTellsItsWork(t *testing.T) {

@@ -42,6 +42,7 @@ const (
 	sendLaneLimit   = 1 << 15
 	laneBytes       = 16 << 20 // of bodies that wait for one worker
 	ackLaneLimit    = 1 << 16
+	ackGather       = 20 * time.Millisecond // ACKs of so long go to the store together; a kill may cost them, which repeats messages
 	backlogLimit    = 1 << 16
 	backendTimeout  = 10 * time.Second
 	releaseTime     = 5 * time.Second // that a stop takes to release its sessions

@@ -186,6 +186,7 @@ func (l *loop) forget(s *session) {
 		return
 	}
 	l.population(s).Add(-1)
+	l.srv.acks.hurry(s.user) // the user may log in elsewhere, and is not to be sent again what was acknowledged here
 	l.srv.hub.remove(s.user, s.epoch)
 	if !s.replaced {
 		l.srv.release(SessionRef{s.user, s.epoch})

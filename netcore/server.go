@@ -90,7 +90,7 @@ func (s *Server) startLanes() {
 	s.claims = newLane(sessionWorkers, sessionLimit, s.handleSessions)
 	s.stored = newLane(sendWorkers, sendLaneLimit, s.handleSends)
 	s.unstored = newLane(sendWorkers, sendLaneLimit, s.handleSends)
-	s.acks = newLane(ackWorkers, ackLaneLimit, s.handleAcks)
+	s.acks = newGatheringLane(ackWorkers, ackLaneLimit, ackGather, s.handleAcks)
 	s.backlogs = newLane(backlogWorkers, backlogLimit, s.handleBacklogs)
 }
 
