@@ -191,17 +191,35 @@ func (d *delivery) everyone(ctx context.Context) {
 }
 
 // broadcast returns how many sessions were reached, as far as is known. A server that does not answer costs its own
-// sessions only: a message to everyone is QoS 0.
+// sessions only: a message to everyone is QoS 0. Servers that drain come first: who moves meanwhile, and had left there before the
+// message came, has logged in at a server that it comes to afterwards. All at once, somebody could miss it at both.
 func (d *delivery) broadcast(ctx context.Context, b Broadcast) int {
+	var first, then []listedPeer
+	for _, s := range d.cfg.Registry.Servers() {
+		switch p, ok := d.cfg.Peers.Peer(s); {
+		case !ok:
+		case p.Draining():
+			first = append(first, listedPeer{p, s.Instance})
+		default:
+			then = append(then, listedPeer{p, s.Instance})
+		}
+	}
+	return d.broadcastTo(ctx, first, b) + d.broadcastTo(ctx, then, b)
+}
+
+// listedPeer is a Peer with the instance that it is.
+type listedPeer struct {
+	Peer
+	instance string
+}
+
+// broadcastTo sends b to servers, all at once.
+func (d *delivery) broadcastTo(ctx context.Context, servers []listedPeer, b Broadcast) int {
 	var wg sync.WaitGroup
 	var reached atomic.Int64
-	for _, s := range d.cfg.Registry.Servers() {
-		p, ok := d.cfg.Peers.Peer(s)
-		if !ok {
-			continue
-		}
+	for _, p := range servers {
 		wg.Go(func() {
-			err := d.patiently(ctx, s.Instance, func(ctx context.Context) error {
+			err := d.patiently(ctx, p.instance, func(ctx context.Context) error {
 				n, err := p.Broadcast(ctx, b)
 				if err == nil {
 					reached.Add(int64(n))
@@ -209,7 +227,7 @@ func (d *delivery) broadcast(ctx context.Context, b Broadcast) int {
 				return err
 			})
 			if err != nil {
-				d.cfg.Logger.Warn("a message to everyone did not reach a server, or not yet", "instance", s.Instance, "err", err)
+				d.cfg.Logger.Warn("a message to everyone did not reach a server, or not yet", "instance", p.instance, "err", err)
 			}
 		})
 	}

@@ -161,6 +161,26 @@ func TestDeliverToEveryone(t *testing.T) {
 	}
 }
 
+// Who moves from a server that drains to another one while a message is on its way hears it from one of the two at least.
+func TestDeliverToEveryoneByWayOfDrainingServersFirst(t *testing.T) {
+	c := newCluster(t, route.DuplicateRefuse, "s1", "s2", "s3")
+	draining := c.peers["s2"]
+	draining.load.Draining = true
+	for _, name := range []string{"s1", "s3"} {
+		c.peers[name].onCast = func() {
+			draining.mu.Lock()
+			defer draining.mu.Unlock()
+			if len(draining.broadcasts) != 1 {
+				t.Errorf("%s has the message, and the server that drains has not", name)
+			}
+		}
+	}
+	draining.online, c.peers["s3"].online = []int64{1}, []int64{3}
+	if o := c.deliver(route.Send{From: 7, Everyone: true}); o.Err != nil || o.Reached != 2 {
+		t.Fatalf("outcome %+v", o)
+	}
+}
+
 // Nobody waits for a server that does not answer, but for a moment: the other receivers' senders are in the same batch.
 func TestDeliverDoesNotWaitForASlowServer(t *testing.T) {
 	c := newCluster(t, route.DuplicateRefuse, "slow", "quick")

@@ -28,6 +28,7 @@ type fakePeer struct {
 	reserveErr error
 	holdsErr   error
 	hangs      bool            // Holds, Push, Broadcast and Kick wait for their context
+	onCast     func()          // called by Broadcast
 	onHolds    func(asked int) // called by Holds before it looks, with how often it was asked
 	asked      int
 	load       route.Load
@@ -54,6 +55,9 @@ func (p *fakePeer) Broadcast(ctx context.Context, b route.Broadcast) (int, error
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.broadcasts = append(p.broadcasts, b)
+	if p.onCast != nil {
+		p.onCast()
+	}
 	if p.hangs {
 		p.waited = append(p.waited, ctx.Err() == nil)
 		<-ctx.Done()
@@ -141,6 +145,12 @@ func (p *fakePeer) Load(context.Context) (route.Load, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.load, p.err
+}
+
+func (p *fakePeer) Draining() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.load.Draining
 }
 
 // cluster is a Router over a real store in memory and servers that do as they are told.

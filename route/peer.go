@@ -56,6 +56,8 @@ type Peer interface {
 	Online(ctx context.Context, after int64, limit int) (users []int64, next int64, err error)
 	// Load is cheap and may be a moment old.
 	Load(ctx context.Context) (Load, error)
+	// Draining is what Load last said of that. It asks nobody.
+	Draining() bool
 }
 
 // Admission says when an expected user may come.

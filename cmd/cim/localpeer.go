@@ -88,6 +88,9 @@ func (p localPeer) Online(_ context.Context, after int64, limit int) ([]int64, i
 	return users, next, nil
 }
 
+// Draining implements route.Peer.
+func (p localPeer) Draining() bool { return p.server.Leaving() }
+
 // Load implements route.Peer.
 func (p localPeer) Load(context.Context) (route.Load, error) {
 	return route.Load{

@@ -132,6 +132,12 @@ func (t *target) Online(ctx context.Context, after int64, limit int) ([]int64, i
 	return page.GetUsers(), page.GetNext(), nil
 }
 
+// Draining implements route.Peer.
+func (t *target) Draining() bool {
+	h := t.heard.Load()
+	return h != nil && h.load.Draining
+}
+
 // Load implements route.Peer. What the server said within the last second will do.
 func (t *target) Load(ctx context.Context) (route.Load, error) {
 	if !t.heardWithin(freshLoad) || t.down.Load() {

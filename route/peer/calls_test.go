@@ -199,12 +199,18 @@ func TestLoadComesWithEveryAnswer(t *testing.T) {
 	if _, ok := c.Load("a"); ok {
 		t.Fatal("a load before the first answer")
 	}
+	if c.peer("a").Draining() {
+		t.Fatal("it drains before the first answer")
+	}
 	c.pushOne("a", once(1))
 	if got, ok := c.Load("a"); !ok || got != want {
 		t.Fatalf("after an answer: %+v, %v", got, ok)
 	}
 	if got, err := c.peer("a").Load(t.Context()); err != nil || got != want {
 		t.Fatalf("asked: %+v, %v", got, err)
+	}
+	if !c.peer("a").Draining() {
+		t.Fatal("it does not drain")
 	}
 	if n := c.requests("a"); n != 1 {
 		t.Fatalf("%d requests, want the one push", n)

@@ -124,6 +124,12 @@ func (s *fakeServer) Load(context.Context) (route.Load, error) {
 	return s.load, nil
 }
 
+func (s *fakeServer) Draining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.load.Draining
+}
+
 // set changes what the server does.
 func (s *fakeServer) set(change func(*fakeServer)) {
 	s.mu.Lock()
