@@ -16,6 +16,8 @@ type Client struct {
 	api    *api
 	me     Account // set before the goroutines start
 	secret string  // likewise; empty: none is asked for
+	kept   string  // likewise: the route under which the secret is kept
+	doubt  bool    // likewise: the name may have been registered by an answer that was lost
 	inbox  *inbox
 	acks   *acks
 	queue  *queue
@@ -48,7 +50,8 @@ type Client struct {
 
 // Connect logs in with the secret of the account, or registers the name where there is neither a secret nor an
 // id, and returns when the server has welcomed the session. ctx bounds all of that and nothing after. From then on the client connects again by itself
-// whenever it is cut off, until Close, or until the server says not to come back.
+// whenever it is cut off, until Close, or until the server says not to come back. Of several routes, Connect asks all
+// before it says that none can take it now; what is done later asks one at a time.
 // Errors: *StatusError when the route or the server refused, with CodeNameTaken for the name of somebody else
 // and CodeBadCredentials for a wrong secret; ErrUnreachable.
 func Connect(ctx context.Context, o Options) (*Client, error) {
@@ -56,7 +59,9 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	c := newClient(o.withDefaults())
+	c.api.insist = true
 	cn, err := c.first(ctx)
+	c.api.insist = false
 	if err != nil {
 		c.release()
 		return nil, err

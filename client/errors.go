@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"cim/client/routes"
 	cimpb "cim/proto"
 )
 
@@ -21,7 +22,7 @@ var (
 	ErrOutcomeUnknown = errors.New("no answer came in time; the message may have been delivered")
 	// ErrNotSent: the context ended before the message was written to any connection.
 	ErrNotSent = errors.New("the message was not sent")
-	// ErrUnreachable: the route did not answer at all; what kept it is wrapped too.
+	// ErrUnreachable: no route gave an answer; what kept each of them is wrapped too, as a *routes.Error.
 	ErrUnreachable = errors.New("the route cannot be reached")
 	// ErrDuplicateID: a message with this WithMessageID waits for its answer already.
 	ErrDuplicateID = errors.New("a message with this id waits for its answer already")
@@ -37,6 +38,7 @@ type StatusError struct {
 	HTTPStatus int            // of an answer of the route; 0: the answer came over the connection
 
 	offline bool // of a stored message: its receiver is
+	doubt   bool // of an answer of a route: another one may have done it before
 }
 
 func (e *StatusError) Error() string {
@@ -93,6 +95,16 @@ func gaveUp(ctx context.Context, written bool, last error) error {
 		return fmt.Errorf("%w: %w (last answer: %w)", what, context.Cause(ctx), last)
 	}
 	return fmt.Errorf("%w: %w", what, context.Cause(ctx))
+}
+
+// unreachable makes an error of Do one of this package.
+func unreachable(err error) error {
+	if e, ok := errors.AsType[*routes.Error](err); ok {
+		for i, f := range e.Failures {
+			e.Failures[i].Err = ExplainTLS(f.Route, f.Err)
+		}
+	}
+	return &unreachableError{err}
 }
 
 // unreachableError is ErrUnreachable with the text of its cause alone: the step that failed names the route.

@@ -1,32 +1,35 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
+	"cim/client/routes"
 	cimpb "cim/proto"
 )
 
-// api calls /v1 of a route.
+// api calls /v1 of one of the routes. Each call here is one that may be made twice, so another route is asked whenever
+// one gives no answer: GETs change nothing, a log-in that nobody uses costs a place that comes free by itself, and an
+// account is made once, whoever asks (only its secret is lost with an answer: see Client.nameTaken).
 type api struct {
-	base   string // without a slash at its end
+	routes *routes.List
 	access *access
 	http   *http.Client
 	own    bool // http was made here, and its idle connections are closed here
+
+	// insist, while nobody else has the client: a route that cannot do it now is not the last that is asked.
+	insist bool
 }
 
+// newAPI is for Options that were validated.
 func newAPI(o Options) *api {
-	a := &api{base: strings.TrimRight(o.Route, "/"), access: newAccess(o.Token), http: o.HTTP}
+	a := &api{routes: routes.MustParse(o.Route), access: newAccess(o.Token), http: o.HTTP}
 	if a.http == nil {
 		a.own = true
 		a.http = &http.Client{Transport: &http.Transport{
@@ -76,40 +79,25 @@ func (a *api) call(ctx context.Context, method, path string, body []byte, out an
 
 // once makes one request. Errors: *StatusError for every answer that is not a 2xx; ErrUnreachable.
 func (a *api) once(ctx context.Context, method, path, token string, body []byte, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
+	answer, err := a.routes.Do(ctx, a.http, routes.Request{Method: method, Path: path, Body: body, Bearer: token, Insist: a.insist})
 	if err != nil {
-		return fmt.Errorf("the route %q is not a URL: %w", a.base, err)
+		return unreachable(err)
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if !answer.OK() {
+		return readRefusal(answer, time.Now())
 	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	resp, err := a.http.Do(req)
-	if err != nil {
-		return &unreachableError{ExplainTLS(a.base, unwrapURL(err))}
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("read the answer of %s: %w", path, err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return readRefusal(resp, raw, time.Now())
-	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return fmt.Errorf("the answer of %s%s is not what a route says; check the URL: %w", a.base, path, err)
+	if err := json.Unmarshal(answer.Body, out); err != nil {
+		return fmt.Errorf("the answer of %s is not what a route says; check the URL: %w", answer.URL, err)
 	}
 	return nil
 }
 
-// unwrapURL keeps the cause of a failed request: the step that is added to it names the route already.
-func unwrapURL(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
+// where names the route that a step went to; of several it is not known.
+func (a *api) where() string {
+	if all := a.routes.URLs(); len(all) == 1 {
+		return all[0]
 	}
-	return err
+	return "one of the routes"
 }
 
 // refusalBody is the error envelope of /v1.
@@ -121,15 +109,15 @@ type refusalBody struct {
 }
 
 // readRefusal never fails: a proxy between us and the route answers with pages of its own.
-func readRefusal(resp *http.Response, raw []byte, now time.Time) *StatusError {
-	e := &StatusError{HTTPStatus: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now)}
+func readRefusal(a *routes.Answer, now time.Time) *StatusError {
+	e := &StatusError{HTTPStatus: a.Status, RetryAfter: retryAfter(a.Header.Get("Retry-After"), now), doubt: a.Doubt}
 	var body refusalBody
-	_ = json.Unmarshal(raw, &body)
+	_ = json.Unmarshal(a.Body, &body)
 	e.Text = body.Error.Message
 	e.Code, _ = cimpb.ParseCode(body.Error.Code)
 	e.Comeback = e.Code.Comeback()
 	if e.Text == "" {
-		e.Text = fmt.Sprintf("%s answered HTTP %d", resp.Request.URL.Redacted(), resp.StatusCode)
+		e.Text = fmt.Sprintf("%s answered HTTP %d", a.URL, a.Status)
 	}
 	return e
 }

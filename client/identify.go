@@ -43,8 +43,7 @@ func (c *Client) identify(ctx context.Context) (*loginAnswer, error) {
 // the log-in will show.
 func (c *Client) prove(ctx context.Context) (*loginAnswer, error) {
 	if c.secret = c.opts.Secret; c.secret == "" {
-		var err error
-		if c.secret, err = c.opts.Secrets.Load(c.opts.Route, c.secretKey()); err != nil {
+		if err := c.loadSecret(); err != nil {
 			return nil, err
 		}
 	}
@@ -59,6 +58,24 @@ func (c *Client) prove(ctx context.Context) (*loginAnswer, error) {
 		return c.registerAnew(ctx, err)
 	}
 	return at, err
+}
+
+// loadSecret looks for the secret under each of the routes, in the order in which they were given: lists of the same
+// routes in another order find the same. A new one is kept where the old one was, or under the first.
+func (c *Client) loadSecret() error {
+	all := c.api.routes.URLs()
+	c.kept = all[0]
+	for _, route := range all {
+		secret, err := c.opts.Secrets.Load(route, c.secretKey())
+		if err != nil {
+			return err
+		}
+		if secret != "" {
+			c.secret, c.kept = secret, route
+			return nil
+		}
+	}
+	return nil
 }
 
 // secretKey names this account in the SecretStore. A name is never all digits.
@@ -82,7 +99,7 @@ func strange(err error) bool {
 func (c *Client) logInByName(ctx context.Context) (*loginAnswer, error) {
 	at, err := c.logIn(ctx)
 	if err == nil && at.UserID <= 0 {
-		err = wrapStep("log in at "+c.opts.Route, errNoID)
+		err = wrapStep("log in at "+c.api.where(), errNoID)
 	}
 	if err != nil {
 		return nil, err
@@ -109,7 +126,7 @@ func (c *Client) become(a registerAnswer) error {
 	if c.secret == "" {
 		return nil
 	}
-	if err := c.opts.Secrets.Save(c.opts.Route, c.secretKey(), c.secret); err != nil {
+	if err := c.opts.Secrets.Save(c.kept, c.secretKey(), c.secret); err != nil {
 		return fmt.Errorf("the account %q was made and its secret is lost; have it replaced: %w", c.me.Name, err)
 	}
 	if _, forgets := c.opts.Secrets.(noSecrets); forgets {
@@ -125,13 +142,14 @@ func (c *Client) makeAccount(ctx context.Context) (registerAnswer, error) {
 	if err == nil && a.ID <= 0 {
 		err = errNoID
 	}
-	return a, wrapStep("register at "+c.opts.Route, err)
+	e, refused := errors.AsType[*StatusError](err)
+	c.doubt = c.doubt || refused && (e.doubt || e.HTTPStatus >= http.StatusInternalServerError)
+	return a, wrapStep("register at "+c.api.where(), err)
 }
 
 // nameTaken looks for the secret again: another process of the same user may have been first.
 func (c *Client) nameTaken(ctx context.Context) (*loginAnswer, error) {
-	var err error
-	if c.secret, err = c.opts.Secrets.Load(c.opts.Route, c.secretKey()); err != nil {
+	if err := c.loadSecret(); err != nil {
 		return nil, err
 	}
 	if c.secret != "" {
@@ -140,6 +158,9 @@ func (c *Client) nameTaken(ctx context.Context) (*loginAnswer, error) {
 	e := refusal(cimpb.CodeNameTaken)
 	e.HTTPStatus = http.StatusConflict
 	e.Text = fmt.Sprintf("The name %q belongs to somebody: choose another, or bring its secret file.", c.opts.Name)
+	if c.doubt {
+		e.Text = fmt.Sprintf("The name %q is taken, maybe by this registration, whose first answer was lost, and the secret with it: choose another, or have its secret replaced.", c.opts.Name)
+	}
 	return nil, e
 }
 
@@ -171,7 +192,7 @@ func (c *Client) logIn(ctx context.Context) (*loginAnswer, error) {
 	}
 	at := &loginAnswer{}
 	if err := c.api.once(ctx, http.MethodPost, "/v1/login", token, body, at); err != nil {
-		return nil, wrapStep("log in at "+c.opts.Route, hopeless(err))
+		return nil, wrapStep("log in at "+c.api.where(), hopeless(err))
 	}
 	at.notBefore = time.Now().Add(time.Duration(at.NotBeforeMs) * time.Millisecond)
 	if at.AccessToken != "" {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"cim/client/routes"
 	cimpb "cim/proto"
 )
 
@@ -146,9 +146,8 @@ func FuzzReadRefusal(f *testing.F) {
 	f.Add(good, "1")
 	f.Add([]byte("<html>"), "Thu, 01 Jan 1970 00:00:00 GMT")
 	f.Fuzz(func(t *testing.T, raw []byte, after string) {
-		req, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://h/x", http.NoBody)
-		resp := &http.Response{StatusCode: 500, Header: http.Header{"Retry-After": {after}}, Request: req}
-		if e := readRefusal(resp, raw, time.Now()); e.Error() == "" || e.RetryAfter < 0 {
+		answer := &routes.Answer{URL: "http://h/x", Status: 500, Header: http.Header{"Retry-After": {after}}, Body: raw}
+		if e := readRefusal(answer, time.Now()); e.Error() == "" || e.RetryAfter < 0 {
 			t.Errorf("%+v", e)
 		}
 	})

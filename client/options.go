@@ -10,15 +10,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
+
+	"cim/client/routes"
 )
 
 // Limits, each with its reason.
 const (
 	maxFrame        = 1<<20 + 64<<10         // largest frame taken from a server: 1 MiB of content and room around it
-	maxAnswer       = 4 << 20                // largest HTTP answer; 1,000 accounts take about 200 KiB
 	maxDevice       = 64                     // bytes, as the wire says
 	queueMessages   = 1024                   // messages between reader and Handler
 	queueBytes      = 8 << 20                // and what they may weigh, so that 1,024 large ones do not take 1 GiB
@@ -37,7 +37,10 @@ const (
 // Options say who connects where. Route, Handler and one of Name and UserID are required; the zero value of
 // everything else has a good default.
 type Options struct {
-	Route  string      // base URL, as http://127.0.0.1:8083
+	// Route is the base URL of a route, as http://127.0.0.1:8083, or those of several of one cluster with commas between
+	// them: any of them will do. The Client begins with one at random, stays with it while it answers, and asks the next
+	// one, in the same call, when it does not. What routes.List.Do says holds: a refusal is an answer.
+	Route  string
 	Name   string      // of the account; it is registered when UserID is 0
 	UserID int64       // 0: the account of Name, made if there is none
 	Kind   AccountKind // of an account that is registered; default AccountUser
@@ -71,12 +74,13 @@ type Options struct {
 
 // Validate reports the first thing that keeps the options from working, and what to do about it.
 func (o Options) Validate() error {
-	u, err := url.Parse(o.Route)
-	switch {
-	case o.Route == "":
+	if o.Route == "" {
 		return errors.New("the route is missing: set Options.Route to its base URL, as http://127.0.0.1:8083")
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("the route %q is not a URL: write it as http://127.0.0.1:8083", o.Route)
+	}
+	_, err := routes.Parse(o.Route)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the route %w", err)
 	case o.Name == "" && o.UserID == 0:
 		return errors.New("nobody to log in: set Options.Name or Options.UserID")
 	case o.UserID < 0:
