@@ -23,7 +23,9 @@ func (e *Error) Error() string {
 	}
 	all := make([]string, len(e.Failures))
 	for i, f := range e.Failures {
-		all[i] = f.Route + ": " + f.Err.Error()
+		if all[i] = f.Err.Error(); !strings.Contains(all[i], f.Route) {
+			all[i] = f.Route + ": " + all[i]
+		}
 	}
 	return strings.Join(all, "; ")
 }
