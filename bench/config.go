@@ -3,10 +3,11 @@ package bench
 import (
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"strconv"
 	"time"
+
+	"cim/client/routes"
 )
 
 // Defaults of a run.
@@ -23,7 +24,7 @@ const (
 
 // IdleConfig is what an Idle run needs to know. DefaultIdle is complete but for Route.
 type IdleConfig struct {
-	Route       string        // base URL of a route
+	Route       string        // base URL of a route, or of several of one cluster with commas
 	Key         string        // of an application, to make accounts; empty: the route asks for none
 	TLS         TLSFiles      // of the route and of the servers, where they speak it
 	Connections int           // to hold
@@ -55,10 +56,10 @@ func DefaultIdle() IdleConfig {
 
 // Validate names the first flag that cannot be. Errors: ErrConfig.
 func (c IdleConfig) Validate() error {
-	u, err := url.Parse(c.Route)
+	_, err := routes.Parse(c.Route)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return configError("--route %q is not the URL of a route, such as http://127.0.0.1:8083", c.Route)
+	case err != nil:
+		return configError("--route %v", err)
 	case c.Connections < 1:
 		return configError("--connections has to be at least 1")
 	case c.Heartbeat < time.Millisecond || c.Heartbeat > maxHeartbeat:

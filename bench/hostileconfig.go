@@ -2,14 +2,15 @@ package bench
 
 import (
 	"io"
-	"net/url"
 	"strconv"
 	"time"
+
+	"cim/client/routes"
 )
 
 // HostileConfig is what a Hostile run needs to know. DefaultHostile is complete but for Route and Seed.
 type HostileConfig struct {
-	Route  string // base URL of a route, where honest users and insiders log in
+	Route  string // base URL of a route, or of several of one cluster with commas, where honest users and insiders log in
 	Key    string // of an application, to make accounts; empty: the route asks for none
 	Target string // host:port that is attacked; empty: where the route sends a user
 	TLS    bool   // the target speaks TLS
@@ -65,9 +66,9 @@ const (
 
 // Validate names the first flag that cannot be. Errors: ErrConfig.
 func (c HostileConfig) Validate() error {
-	u, err := url.Parse(c.Route)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return configError("--route %q is not the URL of a route, such as http://127.0.0.1:8083", c.Route)
+	all, err := routes.Parse(c.Route)
+	if err != nil {
+		return configError("--route %v", err)
 	}
 	for _, n := range []struct {
 		flag           string
@@ -87,7 +88,7 @@ func (c HostileConfig) Validate() error {
 			return configError("%s has to be from %d to %d", n.flag, n.min, n.to)
 		}
 	}
-	if c.TLSCA != "" && !c.TLS && u.Scheme == "http" {
+	if c.TLSCA != "" && !c.TLS && all.Plain() {
 		return configError("--tls-ca needs --tls or a route whose URL is https")
 	}
 	return c.validateTimes()

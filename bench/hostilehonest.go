@@ -42,7 +42,7 @@ const messageIDBits = 38
 func (c *crowd) start(ctx, quiet context.Context) {
 	for i := range c.users {
 		u := &honestUser{
-			crowd: c, account: c.users[i], peer: c.users[(i+1)%len(c.users)].UserID,
+			crowd: c, route: c.route.from(i), account: c.users[i], peer: c.users[(i+1)%len(c.users)].UserID,
 			nextID: uint64(i)<<messageIDBits + c.first,
 			phase:  time.Duration(float64(c.beat) * float64(i) / float64(len(c.users))),
 		}
@@ -57,6 +57,7 @@ type honestUser struct {
 	account
 	// Immutable after start.
 	crowd *crowd
+	route *routeClient
 	peer  int64
 	phase time.Duration // of its beat
 
@@ -106,11 +107,11 @@ func (u *honestUser) visit(ctx, quiet context.Context) (online bool, err error) 
 	return true, err
 }
 
-// connect asks the route where to go, and goes there.
+// connect asks a route where to go, and goes there.
 func (u *honestUser) connect(ctx context.Context) (net.Conn, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, honestTimeout)
 	defer cancel()
-	p, err := u.crowd.route.login(ctx, u.account)
+	p, err := u.route.login(ctx, u.account)
 	if err != nil {
 		return nil, "", err
 	}

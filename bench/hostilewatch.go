@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,7 +23,7 @@ var watched = []string{
 
 // watchedCounts reads the watched counters; it returns nil where there is none to read.
 func watchedCounts(ctx context.Context, route *routeClient) counts {
-	text, err := route.call(ctx, http.MethodGet, "/metrics", nil)
+	text, err := route.metrics(ctx)
 	if err != nil {
 		return nil
 	}

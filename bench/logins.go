@@ -20,7 +20,7 @@ type loginResult struct {
 	err    error
 }
 
-// logins asks the route for a server for each connection of a job, at the job's rate.
+// logins asks the routes for a server for each connection of a job, at the job's rate.
 type logins struct {
 	// Immutable after newLogins.
 	job     *job
@@ -39,14 +39,16 @@ func newLogins(j *job, trust *tls.Config, deliver func(loginResult)) *logins {
 	}
 }
 
-// run returns when each connection has its answer, or ctx ends.
+// run returns when each connection has its answer, or ctx ends. Those who ask begin with one route each, so that all
+// have their share, and stay with it while it answers.
 func (l *logins) run(ctx context.Context) {
 	turns := make(chan int)
 	var wg sync.WaitGroup
-	for range l.job.HTTPConns {
+	for n := range l.job.HTTPConns {
+		route := l.route.from(l.job.Share.First + n)
 		wg.Go(func() {
 			for i := range turns {
-				l.deliver(l.login(ctx, i))
+				l.deliver(l.login(ctx, route, i))
 			}
 		})
 	}
@@ -84,8 +86,8 @@ func pace(ctx context.Context, n int, interval time.Duration, turns chan<- int) 
 // stallAllowed is less than a timer's delay on a busy machine makes up for: above it a stall is one.
 const stallAllowed = 100 * time.Millisecond
 
-func (l *logins) login(ctx context.Context, i int) loginResult {
-	p, err := l.route.login(ctx, l.job.Users[i])
+func (l *logins) login(ctx context.Context, route *routeClient, i int) loginResult {
+	p, err := route.login(ctx, l.job.Users[i])
 	if err != nil {
 		return loginResult{conn: i, err: err}
 	}

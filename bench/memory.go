@@ -52,7 +52,8 @@ type probe struct {
 func (p *probe) sample(ctx context.Context) (sample, error) {
 	s := sample{}
 	// A server of another make may have no metrics: the report leaves out what is not known.
-	if values, err := p.route.metrics(ctx); err == nil {
+	if text, err := p.route.metrics(ctx); err == nil {
+		values := parseMetrics(text)
 		for name, metric := range metricNames {
 			if v, ok := values[metric]; ok {
 				s[name] = int64(v)

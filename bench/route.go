@@ -1,42 +1,40 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
+
+	"cim/client/routes"
 )
 
 const (
 	httpTimeout    = 30 * time.Second
-	maxAnswer      = 4 << 20
 	accountsACall  = 1000
 	deviceName     = "bench"
 	accountsKind   = "device"
 	protocolNumber = 1
 )
 
-// routeClient calls a route's /v1 over a bounded number of connections that stay open. Safe for concurrent
-// use.
+// routeClient calls /v1 of one of the routes, over a bounded number of connections that stay open. All that it asks for
+// may be done twice: a secret that was lost with an answer is replaced. Safe for concurrent use.
 type routeClient struct {
-	base string
-	key  string // of the application; empty: the route asks for none, or this is a worker's
-	http *http.Client
+	routes *routes.List
+	key    string // of the application; empty: the route asks for none, or this is a worker's
+	http   *http.Client
 }
 
-// newRouteClient takes the address of a route and the number of HTTP connections to it. No proxy of the
-// environment comes between: it would be what is measured.
-func newRouteClient(base, key string, conns int) *routeClient {
+// newRouteClient takes the addresses of routes, which were validated, and the number of HTTP connections to each. No
+// proxy of the environment comes between: it would be what is measured.
+func newRouteClient(list, key string, conns int) *routeClient {
 	return &routeClient{
-		base: strings.TrimRight(base, "/"), key: key,
+		routes: routes.MustParse(list), key: key,
 		http: &http.Client{
 			Timeout:   httpTimeout,
 			Transport: &http.Transport{MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns},
@@ -48,6 +46,11 @@ func newRouteClient(base, key string, conns int) *routeClient {
 func (r *routeClient) trusting(cfg *tls.Config) *routeClient {
 	r.http.Transport.(*http.Transport).TLSClientConfig = cfg
 	return r
+}
+
+// from shares the connections of r, and begins with the i-th route, counted round.
+func (r *routeClient) from(i int) *routeClient {
+	return &routeClient{routes: r.routes.From(i), key: r.key, http: r.http}
 }
 
 func (r *routeClient) close() { r.http.CloseIdleConnections() }
@@ -163,13 +166,14 @@ func (r *routeClient) login(ctx context.Context, a account) (place, error) {
 	return p, p.await(ctx)
 }
 
-// metrics reads the route's /metrics.
-func (r *routeClient) metrics(ctx context.Context) (map[string]float64, error) {
-	text, err := r.call(ctx, http.MethodGet, "/metrics", nil)
+// metrics reads /metrics of the first route: those of another process would not go on from them.
+func (r *routeClient) metrics(ctx context.Context) ([]byte, error) {
+	first := &routeClient{routes: r.routes.First(), key: r.key, http: r.http}
+	answer, err := first.call(ctx, http.MethodGet, "/metrics", nil)
 	if err != nil {
 		return nil, fmt.Errorf("read the metrics: %w", err)
 	}
-	return parseMetrics(text), nil
+	return answer.Body, nil
 }
 
 func (r *routeClient) post(ctx context.Context, path string, in, out any) error {
@@ -177,41 +181,28 @@ func (r *routeClient) post(ctx context.Context, path string, in, out any) error 
 	if err != nil {
 		return err
 	}
-	text, err := r.call(ctx, http.MethodPost, path, bytes.NewReader(body))
+	answer, err := r.call(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, out); err != nil {
-		return fmt.Errorf("%s%s does not answer as a route: %w", r.base, path, err)
+	if err := json.Unmarshal(answer.Body, out); err != nil {
+		return fmt.Errorf("%s does not answer as a route: %w", answer.URL, err)
 	}
 	return nil
 }
 
-// call makes one request. Errors: *refusedError.
-func (r *routeClient) call(ctx context.Context, method, path string, body io.Reader) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, r.base+path, body)
-	if err != nil {
+// call makes one request. Errors: *refusedError; *routes.Error.
+func (r *routeClient) call(ctx context.Context, method, path string, body []byte) (*routes.Answer, error) {
+	answer, err := r.routes.Do(ctx, r.http, routes.Request{Method: method, Path: path, Body: body, Bearer: r.key})
+	switch {
+	case err != nil && len(r.routes.URLs()) == 1:
+		return nil, fmt.Errorf("%s: %w", r.routes, err)
+	case err != nil:
 		return nil, err
+	case !answer.OK():
+		return nil, readRefusal(answer.Status, answer.Body)
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if r.key != "" {
-		req.Header.Set("Authorization", "Bearer "+r.key)
-	}
-	resp, err := r.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode/100 != 2 {
-		return nil, readRefusal(resp.StatusCode, text)
-	}
-	return text, nil
+	return answer, nil
 }
 
 // readRefusal takes what it can from an answer that may be some proxy's.

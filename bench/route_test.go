@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -82,6 +84,7 @@ func TestConfigValidates(t *testing.T) {
 	for name, change := range map[string]func(*IdleConfig){
 		"no route":           func(c *IdleConfig) { c.Route = "" },
 		"route without http": func(c *IdleConfig) { c.Route = "127.0.0.1:8083" },
+		"a wrong one of two": func(c *IdleConfig) { c.Route += ",b" },
 		"no connections":     func(c *IdleConfig) { c.Connections = 0 },
 		"no heartbeat":       func(c *IdleConfig) { c.Heartbeat = 0 },
 		"long heartbeat":     func(c *IdleConfig) { c.Heartbeat = maxHeartbeat + 1 },
@@ -102,5 +105,68 @@ func TestConfigValidates(t *testing.T) {
 				t.Errorf("NewIdle gives %v, want ErrConfig", err)
 			}
 		})
+	}
+}
+
+// countingRoute answers every login, and counts them.
+func countingRoute(t *testing.T) (srv *httptest.Server, logins *atomic.Int32) {
+	t.Helper()
+	logins = &atomic.Int32{}
+	srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/login" {
+			logins.Add(1)
+		}
+		io.WriteString(w, `{"user_id":7,"server":{"host":"127.0.0.1","port":1}}`)
+	}))
+	t.Cleanup(srv.Close)
+	return srv, logins
+}
+
+// The logins of a run are spread over the routes, and those of a route that is gone go to the others.
+func TestLoginsAreSpreadOverRoutes(t *testing.T) {
+	a, atA := countingRoute(t)
+	b, atB := countingRoute(t)
+	const n = 40
+	run := func() (failed int) {
+		j := &job{
+			Route: a.URL + "," + b.URL, HTTPConns: 4, Rate: 1e6, Timeout: defaultTimeout, Users: make([]account, n),
+			Share: share{Step: 1, Count: n},
+		}
+		var mu sync.Mutex
+		l := newLogins(j, nil, func(r loginResult) {
+			mu.Lock()
+			defer mu.Unlock()
+			if r.err != nil {
+				failed++
+			}
+		})
+		l.run(t.Context())
+		return failed
+	}
+	if failed := run(); failed != 0 || atA.Load() == 0 || atB.Load() == 0 || atA.Load()+atB.Load() != n {
+		t.Errorf("%d failed, %d at one and %d at the other", failed, atA.Load(), atB.Load())
+	}
+	a.Close()
+	atB.Store(0)
+	if failed := run(); failed != 0 || atB.Load() != n {
+		t.Errorf("%d failed, %d at the route that is left", failed, atB.Load())
+	}
+}
+
+func TestMetricsAreOfTheFirstRoute(t *testing.T) {
+	a, _ := countingRoute(t)
+	b, _ := countingRoute(t)
+	c := newRouteClient(a.URL+","+b.URL, "", 1)
+	defer c.close()
+	a.Close()
+	if _, err := c.metrics(t.Context()); err == nil || !strings.Contains(err.Error(), a.URL) {
+		t.Errorf("the metrics of another route were taken: %v", err)
+	}
+	if _, err := c.login(t.Context(), account{UserID: 7}); err != nil {
+		t.Error(err)
+	}
+	b.Close()
+	if _, err := c.login(t.Context(), account{UserID: 7}); err == nil || !strings.Contains(err.Error(), a.URL) || !strings.Contains(err.Error(), b.URL) {
+		t.Errorf("%v does not name the routes", err)
 	}
 }

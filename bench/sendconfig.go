@@ -19,7 +19,7 @@ const (
 
 // SendConfig is what a Send run needs to know.
 type SendConfig struct {
-	Route     string   // base URL of a route
+	Route     string   // base URL of a route, or of several of one cluster with commas
 	Key       string   // of an application, to make accounts; empty: the route asks for none
 	TLS       TLSFiles // of the route and of the servers, where they speak it
 	Pairs     int      // of users who write to each other
