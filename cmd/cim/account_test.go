@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cim/client/routes"
 )
 
 func TestAccountImport(t *testing.T) {
@@ -129,7 +131,7 @@ func TestAccountImportOfWhichSomeFail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			app := &application{base: f.url, key: testKey, http: http.DefaultClient}
+			app := &application{routes: routes.MustParse(f.url), key: testKey, http: http.DefaultClient}
 			app.pause = func(context.Context, time.Duration) error { return nil }
 			err = (&accountImportCmd{}).importAll(t.Context(), app, in, out)
 			if err == nil != (tt.says == "") || err != nil && !strings.HasPrefix(err.Error(), tt.says) || f.asked() != tt.asked {

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -17,6 +15,7 @@ import (
 	"time"
 
 	"cim/client"
+	"cim/client/routes"
 	cimpb "cim/proto"
 )
 
@@ -26,23 +25,18 @@ const (
 	callPause   = 200 * time.Millisecond // before the second try; it doubles
 	callPatient = 30 * time.Second       // no longer is waited for what Retry-After asks
 	callTimeout = 30 * time.Second       // of one try
-	maxReply    = 4 << 20                // bytes of an answer
 	maxKeyFile  = 4 << 10                // bytes; a key has 48
 )
 
 // applicationFlags say which route to call, and as whom.
 type applicationFlags struct {
-	Route   string `help:"Base URL of a route." default:"http://127.0.0.1:8083"`
-	KeyFile string `name:"key-file" help:"File with the application key: application.key in the data folder of the route. Routes with --auth cim need none." placeholder:"FILE" type:"path"`
+	Route   routeURLs `help:"Base URL of a route, or of several of one cluster with commas between them: when one gives no answer, the next is asked." default:"http://127.0.0.1:8083"`
+	KeyFile string    `name:"key-file" help:"File with the application key: application.key in the data folder of the route. Routes with --auth cim need none." placeholder:"FILE" type:"path"`
 	clientTLSFlags
 }
 
 func (f *applicationFlags) check() error {
-	u, err := url.Parse(f.Route)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("--route %q is not a URL: write it as http://127.0.0.1:8083", f.Route)
-	}
-	return f.clientTLSFlags.check(f.Route)
+	return firstOf(f.Route.check(), f.clientTLSFlags.check(f.Route))
 }
 
 // open reads the key.
@@ -56,7 +50,7 @@ func (f *applicationFlags) open() (*application, error) {
 		return nil, err
 	}
 	return &application{
-		base: strings.TrimRight(f.Route, "/"), key: key, pause: waitAWhile, trust: f.clientTLSFlags,
+		routes: f.Route.list(), key: key, pause: waitAWhile, trust: f.clientTLSFlags,
 		http: &http.Client{Timeout: callTimeout, Transport: transport},
 	}, nil
 }
@@ -87,12 +81,13 @@ func readSmallFile(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxKeyFile))
 }
 
-// application calls /v1 of a route as a back end does.
+// application calls /v1 of one of the routes as a back end does.
 type application struct {
-	base, key string
-	http      *http.Client
-	trust     clientTLSFlags                             // as http has it
-	pause     func(context.Context, time.Duration) error // between tries
+	routes *routes.List
+	key    string
+	http   *http.Client
+	trust  clientTLSFlags                             // as http has it
+	pause  func(context.Context, time.Duration) error // between tries
 }
 
 func waitAWhile(ctx context.Context, d time.Duration) error {
@@ -106,7 +101,7 @@ func waitAWhile(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// repeating says whether a request may be sent again when its answer was lost.
+// repeating says whether a request may be sent again, to the same route or another, when its answer was lost.
 type repeating bool
 
 const (
@@ -117,18 +112,20 @@ const (
 // errNoAnswer: the request was sent, and what became of it is not known.
 var errNoAnswer = errors.New("no answer came")
 
-// post makes one request and tries again while the route cannot be reached or is busy.
+// post makes one request and tries again while no route can be reached, or the one that answers is busy.
 // Errors: *client.StatusError; client.ErrUnreachable; errNoAnswer.
 func (a *application) post(ctx context.Context, path string, in, out any, r repeating) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	return a.try(ctx, r, func() error { return a.once(ctx, http.MethodPost, path, body, out) })
+	q := routes.Request{Method: http.MethodPost, Path: path, Body: body, Bearer: a.key, Once: r == onceOnly}
+	return a.try(ctx, r, func() error { return a.once(ctx, q, out) })
 }
 
 func (a *application) get(ctx context.Context, path string, out any) error {
-	return a.try(ctx, asOften, func() error { return a.once(ctx, http.MethodGet, path, nil, out) })
+	q := routes.Request{Method: http.MethodGet, Path: path, Bearer: a.key}
+	return a.try(ctx, asOften, func() error { return a.once(ctx, q, out) })
 }
 
 func (a *application) try(ctx context.Context, r repeating, call func() error) error {
@@ -144,7 +141,7 @@ func (a *application) try(ctx context.Context, r repeating, call func() error) e
 }
 
 func worthAnother(err error, r repeating) bool {
-	if _, ok := errors.AsType[*tlsFailure](err); ok {
+	if onlyTLS(err) {
 		return false // it would be the same
 	}
 	if e, ok := errors.AsType[*client.StatusError](err); ok {
@@ -164,58 +161,41 @@ func pauseAfter(n int, err error) time.Duration {
 }
 
 // once makes one try.
-func (a *application) once(ctx context.Context, method, path string, body []byte, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if a.key != "" {
-		req.Header.Set("Authorization", "Bearer "+a.key)
-	}
-	resp, err := a.http.Do(req)
+func (a *application) once(ctx context.Context, q routes.Request, out any) error {
+	answer, err := a.routes.Do(ctx, a.http, q)
 	if err != nil {
 		return a.failed(err)
 	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
-	if err != nil {
-		return fmt.Errorf("%w from %s (%w)", errNoAnswer, a.base, err)
+	if !answer.OK() {
+		return a.refused(answer)
 	}
-	if resp.StatusCode/100 != 2 {
-		return a.refused(resp, raw)
-	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return fmt.Errorf("%s does not answer as a route; check --route: %w", a.base+path, err)
+	if err := json.Unmarshal(answer.Body, out); err != nil {
+		return fmt.Errorf("%s does not answer as a route; check --route: %w", answer.URL, err)
 	}
 	return nil
 }
 
 // failed tells a request that did not leave from one that may have arrived.
 func (a *application) failed(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
+	e, ok := errors.AsType[*routes.Error](err)
+	if !ok {
+		return err
 	}
-	if failure := a.trust.explain(a.base, err); failure != nil {
-		return failure
+	if e, _ = a.trust.advised(e); e.Sent() {
+		return fmt.Errorf("%w from %s (%s)", errNoAnswer, a.routes, e.Error()) // another route may be a client.ErrUnreachable
 	}
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
-		return fmt.Errorf("cannot reach %s: start one with `cim up`, or say where it is with --route (%w: %w)", a.base, client.ErrUnreachable, err)
-	}
-	return fmt.Errorf("%w from %s (%w)", errNoAnswer, a.base, err)
+	return a.trust.explain(err)
 }
 
 // refused reads the error envelope of /v1, or does without: a proxy answers with pages of its own.
-func (a *application) refused(resp *http.Response, raw []byte) error {
+func (a *application) refused(answer *routes.Answer) error {
 	var body struct {
 		Error struct{ Code, Message string }
 	}
-	_ = json.Unmarshal(raw, &body)
-	e := &client.StatusError{HTTPStatus: resp.StatusCode, Text: body.Error.Message}
+	_ = json.Unmarshal(answer.Body, &body)
+	e := &client.StatusError{HTTPStatus: answer.Status, Text: body.Error.Message}
 	e.Code, _ = cimpb.ParseCode(body.Error.Code)
-	if s, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 31); err == nil {
+	if s, err := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 31); err == nil {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
 	switch {
@@ -224,7 +204,7 @@ func (a *application) refused(resp *http.Response, raw []byte) error {
 	case e.Code == cimpb.CodeUnauthorized:
 		e.Text = "The route does not know this application key: give the file of its own with --key-file."
 	case e.Text == "":
-		e.Text = fmt.Sprintf("%s answered HTTP %d", a.base, resp.StatusCode)
+		e.Text = fmt.Sprintf("%s answered HTTP %d", answer.URL, answer.Status)
 	}
 	return e
 }

@@ -29,7 +29,7 @@ const statusRarely = 10 * time.Second
 
 // benchIdleCmd holds idle device connections.
 type benchIdleCmd struct {
-	Route       string        `help:"Base URL of a route." default:"http://127.0.0.1:8083"`
+	Route       routeURLs     `help:"Base URL of a route, or of several of one cluster with commas between them: when one gives no answer, the next is asked. Logins are spread over all." default:"http://127.0.0.1:8083"`
 	KeyFile     string        `name:"key-file" help:"File with the application key, to make the accounts; routes with --auth cim need none." placeholder:"FILE" type:"path"`
 	Connections int           `short:"n" help:"Connections to hold." default:"1000"`
 	Heartbeat   time.Duration `help:"Distance of PINGs to ask for; servers grant no less than 10s." default:"30s"`
@@ -54,7 +54,7 @@ func (c *benchIdleCmd) Validate() error {
 
 func (c *benchIdleCmd) idle(log io.Writer, statusEvery time.Duration) bench.IdleConfig {
 	cfg := bench.DefaultIdle()
-	cfg.Route, cfg.Connections, cfg.Heartbeat, cfg.For = c.Route, c.Connections, c.Heartbeat, c.For
+	cfg.Route, cfg.Connections, cfg.Heartbeat, cfg.For = string(c.Route), c.Connections, c.Heartbeat, c.For
 	cfg.Workers, cfg.Rate, cfg.Silent, cfg.ServerPID, cfg.Seed = c.Workers, c.Rate, c.Silent, c.ServerPID, c.Seed
 	cfg.Log, cfg.PIDs = log, c.PID
 	cfg.TLS = bench.TLSFiles{CA: c.TLSCA, Cert: c.TLSCert, Key: c.TLSKey, ServerName: c.TLSServerName}
@@ -82,7 +82,7 @@ func (c *benchIdleCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	report, err := idle.Run(ctx)
-	if failure := c.explain(c.Route, ofServer(err)); failure != nil {
+	if failure := c.explain(ofServer(err)); failure != nil {
 		return failure
 	}
 	if report == nil {

@@ -13,11 +13,11 @@ import (
 
 // benchHostileCmd attacks a server and sees what honest users notice.
 type benchHostileCmd struct {
-	Route   string `help:"Base URL of a route, where honest users and insiders log in." default:"http://127.0.0.1:8083"`
-	KeyFile string `name:"key-file" help:"File with the application key, to make the accounts and to read the counters; routes with --auth cim need none." placeholder:"FILE" type:"path"`
-	Target  string `help:"host:port to attack; the server that the route names, if not given." placeholder:"HOST:PORT"`
-	TLS     bool   `name:"tls" help:"The target speaks TLS: attack the handshake too."`
-	TLSCA   string `name:"tls-ca" help:"Authorities to trust (PEM); the system's, if not given." placeholder:"FILE" type:"path"`
+	Route   routeURLs `help:"Base URL of a route, or of several of one cluster with commas between them, where honest users and insiders log in." default:"http://127.0.0.1:8083"`
+	KeyFile string    `name:"key-file" help:"File with the application key, to make the accounts and to read the counters; routes with --auth cim need none." placeholder:"FILE" type:"path"`
+	Target  string    `help:"host:port to attack; the server that the route names, if not given." placeholder:"HOST:PORT"`
+	TLS     bool      `name:"tls" help:"The target speaks TLS: attack the handshake too."`
+	TLSCA   string    `name:"tls-ca" help:"Authorities to trust (PEM); the system's, if not given." placeholder:"FILE" type:"path"`
 
 	Frames   int     `help:"Random and mutated frames to write." default:"100000"`
 	Rate     float64 `help:"Of those, a second." default:"2000"`
@@ -48,7 +48,7 @@ func (c *benchHostileCmd) Validate() error { return c.config(io.Discard).Validat
 
 func (c *benchHostileCmd) config(log io.Writer) bench.HostileConfig {
 	return bench.HostileConfig{
-		Route: c.Route, Target: c.Target, TLS: c.TLS, TLSCA: c.TLSCA, Frames: c.Frames, Rate: c.Rate, Dribble: c.Dribble,
+		Route: string(c.Route), Target: c.Target, TLS: c.TLS, TLSCA: c.TLSCA, Frames: c.Frames, Rate: c.Rate, Dribble: c.Dribble,
 		Stall: c.Stall, Silent: c.Silent, Connects: c.Connects, Insiders: c.Insiders, Processes: c.Procs, Nice: c.Nice, Background: c.Background,
 		Honest: c.Honest, Beat: c.Beat, Before: c.Before, For: c.For, AtMost: c.AtMost, After: c.After,
 		ServerPID: c.ServerPID, Seed: c.Seed, Log: log, StatusEvery: statusEvery(log),

@@ -14,7 +14,7 @@ import (
 
 // benchSendCmd has users write to each other.
 type benchSendCmd struct {
-	Route   string        `help:"Base URL of a route, of one process or of a cluster." default:"http://127.0.0.1:8083"`
+	Route   routeURLs     `help:"Base URL of a route, or of several of one cluster with commas between them: when one gives no answer, the next is asked. Logins are spread over all." default:"http://127.0.0.1:8083"`
 	KeyFile string        `name:"key-file" help:"File with the application key, to make the accounts; routes with --auth cim need none." placeholder:"FILE" type:"path"`
 	Pairs   int           `help:"Pairs of users who write to each other. Servers take some 500 messages a second from one user." default:"50"`
 	Size    int           `help:"Bytes of a message." default:"64"`
@@ -38,7 +38,7 @@ func (c *benchSendCmd) Validate() error {
 
 func (c *benchSendCmd) config(log io.Writer) bench.SendConfig {
 	return bench.SendConfig{
-		Route: c.Route, Pairs: c.Pairs, Size: c.Size, QoS: cimpb.QoS(c.QoS), Rate: c.Rate, For: c.For, Processes: c.Procs,
+		Route: string(c.Route), Pairs: c.Pairs, Size: c.Size, QoS: cimpb.QoS(c.QoS), Rate: c.Rate, For: c.For, Processes: c.Procs,
 		PIDs: c.PID, Seed: c.Seed, Log: log, StatusEvery: statusEvery(log),
 		TLS: bench.TLSFiles{CA: c.TLSCA, Cert: c.TLSCert, Key: c.TLSKey, ServerName: c.TLSServerName},
 	}
@@ -63,7 +63,7 @@ func (c *benchSendCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	report, err := send.Run(ctx)
-	if failure := c.explain(c.Route, ofServer(err)); failure != nil {
+	if failure := c.explain(ofServer(err)); failure != nil {
 		return failure
 	}
 	if report == nil {

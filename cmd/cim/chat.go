@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -24,10 +23,10 @@ const leaveTime = 2 * time.Second
 
 // chatCmd is a conversation in a terminal, or by lines on stdin and stdout.
 type chatCmd struct {
-	Route  string `help:"Base URL of a route." default:"http://127.0.0.1:8083"`
-	Name   string `help:"Who you are; a new name is registered." required:""`
-	Device string `help:"Name of this installation; it takes over its own older session. Default: one per terminal, kept in --home." placeholder:"ID"`
-	Home   string `help:"Folder for your secrets, device ids, the place in the inbox and the history of a terminal. Default: cim in the user's configuration folder." placeholder:"DIR" type:"path"`
+	Route  routeURLs `help:"Base URL of a route, or of several of one cluster with commas between them: when one gives no answer, the next is asked." default:"http://127.0.0.1:8083"`
+	Name   string    `help:"Who you are; a new name is registered." required:""`
+	Device string    `help:"Name of this installation; it takes over its own older session. Default: one per terminal, kept in --home." placeholder:"ID"`
+	Home   string    `help:"Folder for your secrets, device ids, the place in the inbox and the history of a terminal. Default: cim in the user's configuration folder." placeholder:"DIR" type:"path"`
 	clientTLSFlags
 }
 
@@ -35,7 +34,7 @@ type chatCmd struct {
 func (c *chatCmd) Help() string {
 	return `Lines: "text" to everyone online, "name;;text" or "id;;text" to one user, ":all" lists the commands.
 
-The first use of a name registers it, where the route lets anyone register. Its secret is kept in --home, for this route and name, and shown at every login: take the file with you to be the same user elsewhere.
+The first use of a name registers it, where the route lets anyone register. Its secret is kept in --home, for this route and name, and shown at every login: take the file with you to be the same user elsewhere. With several routes it is kept for the first of them, and found for any.
 
 On a terminal, the line at the bottom is edited as in a shell, with history and Tab, and messages appear above it; they are kept for ":q word" in --home. NO_COLOR turns colours off. Otherwise each is one line on stdout:
 
@@ -48,10 +47,10 @@ Exit code: 0; 1 when the login was refused, the server ended the session, or (wi
 
 // Validate is called by kong after parsing.
 func (c *chatCmd) Validate() error {
-	u, err := url.Parse(c.Route)
+	err := c.Route.check()
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("--route %q is not a URL: write it as http://127.0.0.1:8083", c.Route)
+	case err != nil:
+		return err
 	case route.CheckName(norm.NFC.String(c.Name)) != nil:
 		return fmt.Errorf("--name %q: a name has 1 to %d bytes, not all digits, no \";\" and no control characters", c.Name, route.MaxNameBytes)
 	case len(c.Device) > maxDeviceBytes:
@@ -76,11 +75,11 @@ func (c *chatCmd) Run(ctx context.Context, io streams) error {
 	defer end(nil)
 	ch := newChat(c, io, end)
 	ch.client, err = client.Connect(ctx, client.Options{
-		Route: c.Route, Name: norm.NFC.String(c.Name), Device: dev.id, Cursors: dev.cursors, Handler: ch,
+		Route: string(c.Route), Name: norm.NFC.String(c.Name), Device: dev.id, Cursors: dev.cursors, Handler: ch,
 		Secrets: dev.secrets, TLS: trust,
 	})
 	if err != nil {
-		return c.connectError(ctx, err, dev.secrets.Path(c.Route, norm.NFC.String(c.Name)))
+		return c.connectError(ctx, err, c.secretFile(dev))
 	}
 	return ch.run(ctx)
 }
@@ -102,17 +101,20 @@ func (c *chatCmd) openDevice() (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(c.Route)
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(home, "devices", pathPart(u.Host), pathPart(norm.NFC.String(c.Name)))
+	dir := c.Route.place(func(route string) string {
+		return filepath.Join(home, "devices", pathPart(hostOf(route)), pathPart(norm.NFC.String(c.Name)))
+	})
 	dev, err := openDevice(dir, c.Device)
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep a device id (%w): make the folder writable, or choose another with --home", err)
 	}
 	dev.secrets = client.NewFileSecrets(filepath.Join(home, "secrets"))
 	return dev, nil
+}
+
+// secretFile is where the user's secret is, or would be.
+func (c *chatCmd) secretFile(dev *device) string {
+	return c.Route.place(func(route string) string { return dev.secrets.Path(route, norm.NFC.String(c.Name)) })
 }
 
 // connectError says what to do about a login that failed. A user who gave up is told nothing. The secret of
@@ -127,14 +129,11 @@ func (c *chatCmd) connectError(ctx context.Context, err error, secret string) er
 	case cimpb.CodeUnauthorized, cimpb.CodeNotAllowed:
 		return fmt.Errorf("whoever runs the route has to make the account %q (cim account import), and you to bring its secret to %s (%w)", c.Name, secret, sentence(err))
 	}
-	failure := c.explain(c.Route, err)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return whyFailed(ctx)
-	case failure != nil:
+	}
+	if failure := c.explain(err); failure != nil {
 		return failure
-	case errors.Is(err, client.ErrUnreachable):
-		return fmt.Errorf("cannot reach %s: start one with `cim up`, or say where it is with --route (%w)", c.Route, err)
 	}
 	return sentence(err)
 }

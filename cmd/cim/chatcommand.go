@@ -125,7 +125,7 @@ func accountRow(a client.Account) [2]string { return [2]string{strconv.FormatInt
 
 func (c *chat) info(ctx context.Context) [][2]string {
 	me, session := c.client.Me(), c.client.Session()
-	table := [][2]string{{"user", me.Name}, {"id", strconv.FormatInt(me.ID, 10)}, {"route", c.cmd.Route}}
+	table := [][2]string{{"user", me.Name}, {"id", strconv.FormatInt(me.ID, 10)}, {"route", c.cmd.Route.String()}}
 	if session.Connected {
 		table = append(table,
 			[2]string{"state", "connected since " + session.Since.Format(time.RFC3339)},

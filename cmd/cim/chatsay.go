@@ -45,14 +45,14 @@ func whyCut(err error) string {
 
 // commandTrouble is why a command had no answer.
 func (c *chat) commandTrouble(err error) string {
-	if failure := c.cmd.explain(c.cmd.Route, err); failure != nil {
+	if failure := c.cmd.explainTLS(err); failure != nil {
 		return clause(failure)
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return "the route " + c.cmd.Route + " did not answer within " + commandTime.String() + "; try again"
+		return c.cmd.Route.subject() + " did not answer within " + commandTime.String() + "; try again"
 	case errors.Is(err, client.ErrUnreachable):
-		return "the route " + c.cmd.Route + " cannot be reached now; try again later"
+		return c.cmd.Route.subject() + " cannot be reached now; try again later"
 	}
 	return clause(err)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -65,11 +64,9 @@ func (c *chat) historyPath() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	u, err := url.Parse(c.cmd.Route)
-	if err != nil {
-		return "", err
-	}
-	return historyFileOf(home, u.Host, norm.NFC.String(c.cmd.Name)), nil
+	return c.cmd.Route.place(func(route string) string {
+		return historyFileOf(home, hostOf(route), norm.NFC.String(c.cmd.Name))
+	}), nil
 }
 
 // readHistory is for searching. Without a screen nothing is written to it.

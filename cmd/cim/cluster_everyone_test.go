@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cim/client/routes"
 )
 
 // A message to everyone comes to each person on three servers once, also while servers move their clients to others.
@@ -48,7 +50,7 @@ func (c *testCluster) application(route *clusterProcess) *application {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return &application{base: route.url(), key: strings.TrimSpace(string(key)), http: http.DefaultClient, pause: waitAWhile}
+	return &application{routes: routes.MustParse(route.url()), key: strings.TrimSpace(string(key)), http: http.DefaultClient, pause: waitAWhile}
 }
 
 // sendEveryone sends numbers to everyone until it is to stop, and returns them.

@@ -17,14 +17,16 @@ import (
 	"time"
 
 	"cim/client"
+	"cim/client/routes"
 )
 
 const testKey = "cimk_abc"
 
 // fakeRoute is /v1 of a route as a back end sees it.
 type fakeRoute struct {
-	t   *testing.T
-	url string
+	t      *testing.T
+	url    string
+	routes *routes.List // that push is to use; nil: this one
 
 	mu       sync.Mutex
 	names    map[string]int64
@@ -154,7 +156,10 @@ func (f *fakeRoute) args(more ...string) []string {
 // push runs the command without its pauses, which are returned.
 func (f *fakeRoute) push(c *pushCmd) (out string, pauses []time.Duration, err error) {
 	f.t.Helper()
-	app := &application{base: f.url, key: testKey, http: http.DefaultClient}
+	app := &application{routes: f.routes, key: testKey, http: http.DefaultClient}
+	if app.routes == nil {
+		app.routes = routes.MustParse(f.url)
+	}
 	app.pause = func(_ context.Context, d time.Duration) error {
 		pauses = append(pauses, d)
 		return nil

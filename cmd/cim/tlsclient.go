@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
+	"slices"
 
 	"cim/client"
+	"cim/client/routes"
 )
 
 // clientTLSFlags are what a command that connects says of TLS. Whether it is spoken follows from the route's URL, and
@@ -20,9 +21,9 @@ type clientTLSFlags struct {
 }
 
 // check is part of the command's Validate.
-func (f clientTLSFlags) check(route string) error {
-	u, err := url.Parse(route)
-	plain := err == nil && u.Scheme == "http"
+func (f clientTLSFlags) check(route routeURLs) error {
+	all, err := routes.Parse(string(route))
+	plain := err == nil && all.Plain()
 	switch {
 	case f.TLSCert != "" && f.TLSKey == "":
 		return errors.New("--tls-cert needs --tls-key FILE, the certificate's private key")
@@ -38,8 +39,8 @@ func (f clientTLSFlags) check(route string) error {
 
 // config is nil when there is nothing to say: then the system's authorities count. A route without TLS is called
 // without a certificate, whose flags may stand in the environment for a server on the same machine.
-func (f clientTLSFlags) config(route string) (*tls.Config, error) {
-	if f == (clientTLSFlags{}) || strings.HasPrefix(route, "http:") {
+func (f clientTLSFlags) config(route routeURLs) (*tls.Config, error) {
+	if f == (clientTLSFlags{}) || route.list().Plain() {
 		return nil, nil
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: f.TLSServerName}
@@ -68,14 +69,68 @@ type tlsFailure struct {
 func (e *tlsFailure) Error() string   { return e.cause.What() + e.advice }
 func (e *tlsFailure) Unwrap() []error { return []error{client.ErrUnreachable, e.cause} }
 
-// explain names the flag that mends what TLS ended with. It returns nil for any other error. peer is how the
-// other side was called.
-func (f clientTLSFlags) explain(peer string, err error) error {
-	e, ok := errors.AsType[*client.TLSError](client.ExplainTLS(peer, err))
-	if !ok {
-		return nil
+// unreachedError says that no route gave an answer, and what to do. It is a client.ErrUnreachable.
+type unreachedError struct{ cause *routes.Error }
+
+func (e *unreachedError) Error() string {
+	where, are := "any of the routes", "they are"
+	if all := e.cause.Failures; len(all) == 1 {
+		where, are = all[0].Route, "it is"
 	}
-	return &tlsFailure{e, f.advice(e)}
+	return fmt.Sprintf("cannot reach %s: start one with `cim up`, or say where %s with --route (%v)", where, are, e.cause)
+}
+func (e *unreachedError) Unwrap() []error { return []error{client.ErrUnreachable, e.cause} }
+
+// explain says what to do about an error that means that no route gave an answer, or that TLS with a server did not come
+// about. It returns nil for any other error.
+func (f clientTLSFlags) explain(err error) error {
+	if failure := f.explainTLS(err); failure != nil {
+		return failure
+	}
+	if e, ok := errors.AsType[*routes.Error](err); ok {
+		return &unreachedError{e}
+	}
+	return nil
+}
+
+// explainTLS is explain for what TLS has a part in: it names the flags that mend it.
+func (f clientTLSFlags) explainTLS(err error) error {
+	if e, ok := errors.AsType[*routes.Error](err); ok {
+		e, some := f.advised(e)
+		switch {
+		case !some:
+			return nil
+		case len(e.Failures) == 1:
+			return e.Failures[0].Err
+		}
+		return &unreachedError{e}
+	}
+	if e, ok := errors.AsType[*client.TLSError](err); ok {
+		return &tlsFailure{e, f.advice(e)}
+	}
+	return nil
+}
+
+// advised is e with a *tlsFailure wherever TLS did not come about, and so nothing was executed. It also reports whether
+// there is one.
+func (f clientTLSFlags) advised(e *routes.Error) (all *routes.Error, some bool) {
+	all = &routes.Error{Failures: slices.Clone(e.Failures)}
+	for i := range all.Failures {
+		one := &all.Failures[i]
+		if e, ok := errors.AsType[*client.TLSError](client.ExplainTLS(one.Route, one.Err)); ok {
+			one.Err, one.Sent, some = &tlsFailure{e, f.advice(e)}, false, true
+		}
+	}
+	return all, some
+}
+
+// onlyTLS reports whether it is TLS that keeps each of the routes from being reached.
+func onlyTLS(err error) bool {
+	if e, ok := errors.AsType[*routes.Error](err); ok {
+		return !slices.ContainsFunc(e.Failures, func(f routes.Failure) bool { return !onlyTLS(f.Err) })
+	}
+	_, ok := errors.AsType[*tlsFailure](err)
+	return ok
 }
 
 func (f clientTLSFlags) advice(e *client.TLSError) string {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -16,6 +18,7 @@ import (
 	"testing"
 
 	"cim/client"
+	"cim/client/routes"
 )
 
 // tlsTokenNode is a whole node with TLS and --auth token, its certificate, and the file of its application key.
@@ -235,11 +238,28 @@ func TestPlainTalkOnTheHTTPSPort(t *testing.T) {
 }
 
 func TestTLSFailureIsUnreachable(t *testing.T) {
-	err := clientTLSFlags{}.explain("h:1", tls.RecordHeaderError{})
-	if worthAnother(err, asOften) || failureWord(err) != resultUnreachable {
-		t.Errorf("%v is %q", err, failureWord(err))
+	noTLS := routes.Failure{Route: "https://a", Sent: true, Err: tls.RecordHeaderError{}}
+	gone := routes.Failure{Route: "https://b", Err: errors.New("connection refused")}
+	lost := routes.Failure{Route: "https://b", Sent: true, Err: io.EOF}
+	app := &application{routes: routes.MustParse("https://a,https://b")}
+	for name, tt := range map[string]struct {
+		failures []routes.Failure
+		again    bool
+		word     string
+		says     string
+	}{
+		"TLS":         {[]routes.Failure{noTLS}, false, resultUnreachable, "https://a does not speak TLS: begin --route with http://, if that is meant"},
+		"TLS twice":   {[]routes.Failure{noTLS, noTLS}, false, resultUnreachable, "cannot reach any of the routes: "},
+		"TLS and one": {[]routes.Failure{noTLS, gone}, true, resultUnreachable, "say where they are with --route (https://a does not speak TLS: begin --route with http://, if that is meant; https://b: connection refused)"},
+		"no TLS":      {[]routes.Failure{gone}, true, resultUnreachable, "cannot reach https://b: start one with `cim up`, or say where it is with --route (connection refused)"},
+		"lost":        {[]routes.Failure{noTLS, lost}, true, resultNoAnswer, "no answer came from https://a, https://b (https://a does not speak TLS"},
+	} {
+		err := app.failed(&routes.Error{Failures: tt.failures})
+		if worthAnother(err, asOften) != tt.again || failureWord(err) != tt.word || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v is %q, worth another: %t", name, err, failureWord(err), worthAnother(err, asOften))
+		}
 	}
-	if (clientTLSFlags{}).explain("h:1", client.ErrUnreachable) != nil {
+	if (clientTLSFlags{}).explain(client.ErrUnreachable) != nil {
 		t.Error("an error that is not of TLS was explained")
 	}
 }

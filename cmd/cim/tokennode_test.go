@@ -220,7 +220,7 @@ func TestPushAgainIsTheSameMessage(t *testing.T) {
 	n, key := tokenNode(t)
 	h := newHome(t, n)
 	alice := h.chat(t, "alice").ready()
-	c := &pushCmd{Application: applicationFlags{Route: h.route, KeyFile: key}, To: []string{"alice"}, Text: text("once")}
+	c := &pushCmd{Application: applicationFlags{Route: routeURLs(h.route), KeyFile: key}, To: []string{"alice"}, Text: text("once")}
 	app, err := c.Application.open()
 	if err != nil {
 		t.Fatal(err)
