@@ -83,11 +83,12 @@ func TestBenchHostile(t *testing.T) {
 	}
 }
 
+// At a rate that leaves the server the time to end a handshake before the client does.
 func TestBenchHostileOverTLS(t *testing.T) {
 	m := makeFiles(t, "server", 1)
 	n := newTestNode(t, onTLS(t, tlsFlags{TLSCert: m.cert, TLSKey: m.key}))
 	code, r, stderr := runHostile(t, "https://"+n.httpAddr.String(),
-		"--tls", "--tls-ca", m.cert, "--frames", "300", "--dribble", "6", "--stall", "6", "--silent", "6", "--procs", "1")
+		"--tls", "--tls-ca", m.cert, "--frames", "300", "--rate", "150", "--dribble", "6", "--stall", "6", "--silent", "6", "--procs", "1")
 	if code != exitOK {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
