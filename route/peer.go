@@ -47,7 +47,8 @@ type Peer interface {
 	// Reserve keeps a session that was claimed on the server's behalf, until LOGIN or for ReservationTime,
 	// after which the server releases it. Errors: ErrNoServer when it is full.
 	Reserve(ctx context.Context, a Account, epoch uint64) error
-	// Kick ends that session and tells its client why. When ctx ends first, it does so all the same.
+	// Kick ends that session and tells its client why. When ctx ends first, it does so all the same, and so it does when a
+	// server that does not answer answers again.
 	Kick(ctx context.Context, user int64, epoch uint64, why KickReason) (bool, error)
 	// CatchUp makes the server send what the session has not been sent of its inbox.
 	CatchUp(ctx context.Context, user int64) (bool, error)

@@ -135,9 +135,9 @@ func (r *Router) Renew(ctx context.Context, renewals []Renewal) []Renewed {
 	return r.cfg.Directory.Renew(ctx, renewals)
 }
 
-// endPrevious tells the replaced session's server. Losing this is harmless: a stale session cannot write
-// with its epoch, and its server finds out by itself. A slow server is not waited for: until the login is answered,
-// the new session's own server cannot prove it.
+// endPrevious tells the replaced session's server. A slow server is not waited for, and told later all the same: until the
+// login is answered, the new session's own server cannot prove it. One that is not listed finds out by its sweep, at the
+// latest when it is listed again.
 func (r *Router) endPrevious(ctx context.Context, req ClaimRequest, previous Location) {
 	if !previous.Held() || previous.Epoch == req.ReplaceEpoch && previous.Instance == req.Instance {
 		return
@@ -149,7 +149,7 @@ func (r *Router) endPrevious(ctx context.Context, req ClaimRequest, previous Loc
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.PushPatience)
 	defer cancel()
 	if _, err := p.Kick(ctx, req.User, previous.Epoch, KickReplaced); err != nil {
-		r.cfg.Logger.Warn("a replaced session was not ended", "user", req.User, "instance", previous.Instance, "err", err)
+		r.cfg.Logger.Warn("the server of a replaced session does not answer, and is told when it does", "user", req.User, "instance", previous.Instance, "err", err)
 	}
 }
 
@@ -175,7 +175,7 @@ func (r *Router) end(ctx context.Context, user int64, why KickReason) error {
 	}
 	if p, ok := r.peer(at[0].Instance); ok {
 		if _, err := p.Kick(ctx, user, at[0].Epoch, why); err != nil {
-			r.cfg.Logger.Warn("a session to end was not reached", "user", user, "instance", at[0].Instance, "err", err)
+			r.cfg.Logger.Warn("the server of a session to end does not answer, and is told when it does", "user", user, "instance", at[0].Instance, "err", err)
 		}
 	}
 	return r.cfg.Directory.Release(ctx, user, at[0].Epoch)

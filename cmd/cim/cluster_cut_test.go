@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"testing"
 
@@ -65,6 +66,8 @@ func testServerCutOffFromPeers(t *testing.T, p *talkers, peers *tcpProxy) {
 	near, s := p.c.servers[0], p.c.servers[1]
 	carol := p.c.member(t, "carol")
 	phone := carol.enter(s, "phone")
+	eve := p.c.member(t, "eve")
+	disabled := eve.enter(s, "phone")
 	peers.hold()
 	for _, text := range []string{"one", "two"} { // stored, and not on their way to bob
 		if r, err := p.alice.SendTo(t.Context(), p.bob.Me().ID, text); err != nil || !r.Stored() {
@@ -82,6 +85,10 @@ func testServerCutOffFromPeers(t *testing.T, p *talkers, peers *tcpProxy) {
 	if answer.GetCmd() != cimpb.Command_WELCOME {
 		t.Fatalf("the second device was answered %v", answer)
 	}
+	app := p.c.application(p.c.routes[0])
+	if err := app.post(t.Context(), fmt.Sprintf("/v1/accounts/%d/disable", eve.id), struct{}{}, new(any), onceOnly); err != nil {
+		t.Fatal(err)
+	}
 	peers.release()
 	eventually(t, "the server is asked again", func() bool { return near.metric("cim_peer_servers_down") == 0 })
 	p.talks(t, "three")
@@ -94,5 +101,9 @@ func testServerCutOffFromPeers(t *testing.T, p *talkers, peers *tcpProxy) {
 	if f := w.frame(); f.GetText() != "to the laptop" {
 		t.Errorf("the laptop heard %v", f)
 	}
-	_ = phone
+	// Those whose session was to end meanwhile hear of it now, and not by the sweep.
+	for w, code := range map[*wire]cimpb.Code{phone: cimpb.CodeReplaced, disabled: cimpb.CodeAccountDisabled} {
+		wantCode(t, w.frame(), cimpb.Command_KICK, code)
+		w.ended()
+	}
 }

@@ -14,6 +14,7 @@ var (
 	descPeerPushes   = describe("peer_pushes_total", "Messages to one receiver that went to another server.")
 	descPeerEveryone = describe("peer_broadcasts_total", "Messages to everyone, once per server.")
 	descPeerFull     = describe("peer_overloaded_total", "Messages and questions refused because too much waited.")
+	descKicksLeft    = describe("peer_kicks_left_total", "Sessions to end that were left to their server's sweep, because it does not answer and too many are to be repeated.")
 	descPeerBytes    = describe("peer_sent_bytes_total", "Bytes of requests to other servers.")
 	descAway         = describe("directory_away", "1 while the store does not say where users are, and servers are asked instead; 0 else.")
 	descOutages      = describe("directory_outages_total", "Times that the store ceased to say where users are.")
@@ -40,6 +41,7 @@ func (c clusterCollector) Collect(ch chan<- prometheus.Metric) {
 	value(descPeerPushes, prometheus.CounterValue, float64(s.Pushes))
 	value(descPeerEveryone, prometheus.CounterValue, float64(s.Broadcasts))
 	value(descPeerFull, prometheus.CounterValue, float64(s.Overloaded))
+	value(descKicksLeft, prometheus.CounterValue, float64(s.KicksLeft))
 	value(descPeerBytes, prometheus.CounterValue, float64(s.Bytes))
 	c.collectAsked(value)
 	if c.n.ingress == nil {

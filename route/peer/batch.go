@@ -11,6 +11,7 @@ type batch struct {
 	msg   *cimpb.PushBatch
 	items []*item
 	once  bool    // something in it must not be sent twice
+	kicks []kick  // in it, which were missed before
 	again []int64 // users in it who have missed something
 }
 
@@ -32,7 +33,7 @@ func (l *lane) next() *batch {
 	l.drop(tooLate)
 	b.items = slices.Concat(asks, messages)
 	l.addMissed(b, room, count)
-	if len(b.items)+len(b.again) == 0 {
+	if len(b.items)+len(b.kicks)+len(b.again) == 0 {
 		if len(late)+len(tooLate) > 0 {
 			return l.next()
 		}
@@ -42,15 +43,18 @@ func (l *lane) next() *batch {
 		i.read = i.add(b.msg)
 		b.once = b.once || i.once
 	}
+	for _, k := range b.kicks {
+		b.msg.Kicks = append(b.msg.Kicks, k.ref())
+	}
 	b.msg.CatchUps = append(b.msg.CatchUps, b.again...)
 	return b
 }
 
-// addMissed fills the rest of a batch with users who have missed something. They come after the questions that
+// addMissed fills the rest of a batch with what the server has missed. That comes after the questions that
 // somebody waits for, whose answers are taken by their places.
 func (l *lane) addMissed(b *batch, room, count int) {
 	if l.probes && !l.t.down.Load() {
-		b.again = l.t.missed.take(min(room/itemBytes, count))
+		b.kicks, b.again = l.t.missed.take(min(room/itemBytes, count))
 	}
 }
 

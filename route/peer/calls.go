@@ -16,6 +16,9 @@ func (t *target) ask(ctx context.Context, l *lane, cost int, add func(*cimpb.Pus
 
 func (l *lane) ask(i *item) error {
 	if err := l.enqueue(i); err != nil {
+		if i.lost != nil {
+			i.lost()
+		}
 		return err
 	}
 	return i.wait()
@@ -84,19 +87,25 @@ func (t *target) expect(ctx context.Context, e *cimpb.Expect) (route.Admission, 
 	return route.Admission{NotBefore: time.UnixMilli(given.NotBeforeMs)}, nil
 }
 
-// Kick implements route.Peer.
+// Kick implements route.Peer. After an error the server is told when it answers again, as long as it is listed.
 func (t *target) Kick(ctx context.Context, user int64, epoch uint64, why route.KickReason) (bool, error) {
+	k := kick{user, epoch, why}
 	var kicked bool
 	i := newItem(ctx, func(m *cimpb.PushBatch) func(*cimpb.PushReply) {
 		n := len(m.Kicks)
-		m.Kicks = append(m.Kicks, &cimpb.SessionRef{User: user, SessionEpoch: epoch, Code: kickCode(why)})
+		m.Kicks = append(m.Kicks, k.ref())
 		return func(r *cimpb.PushReply) { kicked = r.Kicks[n] }
 	}, itemBytes, 1)
 	i.keep = true
+	i.lost = func() { t.miss([]kick{k}, nil) }
 	if err := t.lane(user).ask(i); err != nil {
 		return false, err
 	}
 	return kicked, nil
+}
+
+func (k kick) ref() *cimpb.SessionRef {
+	return &cimpb.SessionRef{User: k.user, SessionEpoch: k.epoch, Code: kickCode(k.why)}
 }
 
 // CatchUp implements route.Peer.

@@ -19,6 +19,7 @@ type fakeServer struct {
 	calls      []int // pushes of each call
 	broadcasts []route.Broadcast
 	kicks      []route.KickReason
+	ended      []kick // what those were about
 	reserved   []route.Account
 	caughtUp   []int64
 	within     []time.Duration
@@ -96,7 +97,7 @@ func (s *fakeServer) Reserve(_ context.Context, a route.Account, epoch uint64) e
 func (s *fakeServer) Kick(_ context.Context, user int64, epoch uint64, why route.KickReason) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kicks = append(s.kicks, why)
+	s.kicks, s.ended = append(s.kicks, why), append(s.ended, kick{user, epoch, why})
 	return s.holds[user] == epoch, s.err
 }
 

@@ -123,7 +123,7 @@ func (l *lane) drain() {
 	for b := l.next(); b != nil; b = l.next() {
 		if l.t.down.Load() {
 			l.settle(b.items, nil, ErrUnanswered)
-			l.t.miss(b.again)
+			l.t.miss(b.kicks, b.again)
 			continue
 		}
 		l.exchange(b)

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -123,23 +124,121 @@ func TestStoredMessageOutlivesItsCaller(t *testing.T) {
 	})
 }
 
-// TestMissedAreBounded, and a batch takes no more than it has room for.
+// kicked are the sessions that were to be ended, in order of their users.
+func (s *fakeServer) kicked() []kick {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(slices.Values(s.ended), func(a, b kick) int { return cmp.Compare(a.user, b.user) })
+}
+
+// TestMissedKicksAreRepeated: a server that was away is told of the sessions that were to end there, each once, and of a
+// user's the newest.
+func TestMissedKicksAreRepeated(t *testing.T) {
+	for name, shards := range map[string]int{"one lane": 1, "two lanes": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, func(cfg *Config) { cfg.Shards = shards }, "a")
+				c.pushOne("a", stored(1, 1))
+				c.net.setDeaf(c.address("a"), true)
+				p := c.peer("a")
+				for _, k := range []kick{ // the first is under way, the others meet a server that is down
+					{1, 7, route.KickReplaced},
+					{2, 7, route.KickDisabled},
+					{3, 7, route.KickLoggedOut},
+					{4, 7, route.KickReplaced},
+					{4, 9, route.KickDisabled},
+					{5, 9, route.KickLoggedOut},
+					{5, 7, route.KickReplaced},
+				} {
+					if _, err := p.Kick(t.Context(), k.user, k.epoch, k.why); !errors.Is(err, ErrUnanswered) {
+						t.Fatalf("a deaf server: %v", err)
+					}
+				}
+				c.net.setDeaf(c.address("a"), false)
+				after(time.Minute)
+				want := []kick{
+					{1, 7, route.KickReplaced},
+					{2, 7, route.KickDisabled},
+					{3, 7, route.KickLoggedOut},
+					{4, 9, route.KickDisabled},
+					{5, 9, route.KickLoggedOut},
+				}
+				if got := c.servers["a"].kicked(); !slices.Equal(got, want) {
+					t.Errorf("told to end %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
+// TestKickOfACallerWhoLeftIsRepeated: it was waiting for its turn when the server failed, and nobody waits for it any more.
+func TestKickOfACallerWhoLeftIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, func(cfg *Config) { cfg.Shards = 1 }, "a")
+		c.net.setDeaf(c.address("a"), true)
+		var calls later
+		calls.push(c.peer("a"), once(1))
+		synctest.Wait() // it is under way
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		if _, err := c.peer("a").Kick(ctx, 4, 7, route.KickReplaced); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the caller was told %v", err)
+		}
+		calls.wait()
+		c.net.setDeaf(c.address("a"), false)
+		after(time.Minute)
+		if got := c.servers["a"].kicked(); !slices.Equal(got, []kick{{4, 7, route.KickReplaced}}) {
+			t.Errorf("told to end %v", got)
+		}
+		if s := c.Stats(); s.Queued != 0 || s.Down != 0 {
+			t.Errorf("stats %+v, want nothing left and nobody down", s)
+		}
+	})
+}
+
+// TestMissedKicksEndWithTheirServer: a server that has left is told nothing, and nothing is kept for it.
+func TestMissedKicksEndWithTheirServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, nil, "a")
+		address := c.address("a")
+		c.net.setDeaf(address, true)
+		if _, err := c.peer("a").Kick(t.Context(), 4, 7, route.KickReplaced); !errors.Is(err, ErrUnanswered) {
+			t.Fatal(err)
+		}
+		c.leave["a"]()
+		after(30 * time.Second)
+		c.net.setDeaf(address, false)
+		after(time.Minute)
+		if got := c.servers["a"].kicked(); len(got) != 0 || c.Stats().Servers != 0 {
+			t.Errorf("told to end %v; %d servers are known", got, c.Stats().Servers)
+		}
+	})
+}
+
+// TestMissedAreBounded, and a batch takes no more than it has room for. Sessions to end go first.
 func TestMissedAreBounded(t *testing.T) {
 	var m missed
+	left := 0
 	for user := range int64(maxMissed + 100) {
-		m.add([]int64{user})
+		left += m.add([]kick{{user, 7, route.KickReplaced}}, []int64{user})
 	}
-	seen := map[int64]bool{}
+	if left += m.add([]kick{{0, 8, route.KickDisabled}}, nil); left != 100 { // it takes its older one's place
+		t.Errorf("%d sessions to end found no room, want 100", left)
+	}
+	kicked, seen := map[int64]kick{}, map[int64]bool{}
 	for m.any() {
-		users := m.take(1000)
-		if len(users) == 0 || len(users) > 1000 {
-			t.Fatalf("%d users at once", len(users))
+		kicks, users := m.take(1000)
+		if n := len(kicks) + len(users); n == 0 || n > 1000 || len(users) > 0 && len(kicked)+len(kicks) < maxMissed {
+			t.Fatalf("%d sessions and %d users at once, after %d sessions", len(kicks), len(users), len(kicked))
+		}
+		for _, k := range kicks {
+			kicked[k.user] = k
 		}
 		for _, u := range users {
 			seen[u] = true
 		}
 	}
-	if len(seen) != maxMissed {
-		t.Errorf("%d users were kept, want %d", len(seen), maxMissed)
+	if len(seen) != maxMissed || len(kicked) != maxMissed || kicked[0].epoch != 8 {
+		t.Errorf("%d users and %d sessions were kept, want %d of each; the first is %+v", len(seen), len(kicked), maxMissed, kicked[0])
 	}
 }

@@ -55,7 +55,7 @@ func (t *target) split(ctx context.Context, pushes []route.Push) []*pushPart {
 			p = &pushPart{lane: l}
 			p.item = newItem(ctx, p.adder(pushes), 0, 0)
 			p.item.message, p.item.keep = true, true
-			p.item.lost = func() { t.miss(p.stored(pushes)) }
+			p.item.lost = func() { t.miss(nil, p.stored(pushes)) }
 			parts, open[l] = append(parts, p), p
 		}
 		p.index = append(p.index, i)

@@ -9,6 +9,7 @@ import (
 type counters struct {
 	requests, failed, bytes        atomic.Uint64
 	pushes, broadcasts, overloaded atomic.Uint64
+	kicksLeft                      atomic.Uint64
 }
 
 // Stats is what a Client has done since it was made, and its state now.
@@ -19,6 +20,7 @@ type Stats struct {
 	Pushes     uint64 // messages to one receiver each
 	Broadcasts uint64 // messages to everyone, once per server
 	Overloaded uint64 // messages and questions refused because too much waited
+	KicksLeft  uint64 // sessions to end that were left to their server's sweep because too many were to be repeated
 	Queued     int64  // bytes that wait or are under way now
 	Servers    int    // known now
 	Down       int    // of them, those that are not asked because they have failed
@@ -29,7 +31,7 @@ func (c *Client) Stats() Stats {
 	n := &c.counters
 	s := Stats{
 		Requests: n.requests.Load(), Failed: n.failed.Load(), Bytes: n.bytes.Load(), Pushes: n.pushes.Load(),
-		Broadcasts: n.broadcasts.Load(), Overloaded: n.overloaded.Load(), Queued: c.queued.Load(),
+		Broadcasts: n.broadcasts.Load(), Overloaded: n.overloaded.Load(), KicksLeft: n.kicksLeft.Load(), Queued: c.queued.Load(),
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()

@@ -65,10 +65,13 @@ func (t *target) answered(l *cimpb.Load) {
 	}
 }
 
-// miss notes users who have to be told to read their inbox. A server that is down is told when it answers again.
-func (t *target) miss(users []int64) {
-	t.missed.add(users)
-	if len(users) > 0 && !t.down.Load() {
+// miss notes sessions to end, and users who have to be told to read their inbox. A server that is down is told when it
+// answers again.
+func (t *target) miss(kicks []kick, users []int64) {
+	if left := t.missed.add(kicks, users); left > 0 {
+		t.client.counters.kicksLeft.Add(uint64(left))
+	}
+	if len(kicks)+len(users) > 0 && !t.down.Load() {
 		t.lanes[0].wake()
 	}
 }

@@ -172,7 +172,7 @@ func (l *lane) exchange(b *batch) {
 	}
 	if err != nil {
 		err = fmt.Errorf("ask %s: %w", l.t.instance, err)
-		l.t.miss(b.again)
+		l.t.miss(b.kicks, b.again)
 	}
 	l.settle(b.items, reply, err)
 }
