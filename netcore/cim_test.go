@@ -292,6 +292,86 @@ func TestReservationIsCancelledByKick(t *testing.T) {
 	nothing(t, b.releasedCh, "whoever kicks deals with the Directory")
 }
 
+// A goodbye that overtakes a LOGIN under way ends what that came for: the claim must not open a session afterwards. The next
+// login of the user is not touched by it.
+func TestGoodbyeDuringTheClaimOfAReservation(t *testing.T) {
+	b := newFakeBackend()
+	goCh := make(chan struct{})
+	b.onClaim = func(ctx context.Context, c Claim) ClaimResult {
+		select {
+		case <-goCh:
+		case <-ctx.Done():
+		}
+		return ClaimResult{User: c.User, Epoch: c.Reserved + 1}
+	}
+	s := start(t, b, allowCIM)
+	_ = s.Reserve(5, false, 70)
+	c := dial(t, s)
+	c.send(bareLogin(5))
+	if asked := receive(t, b.claimedCh, "the claim"); asked.Reserved != 70 {
+		t.Fatalf("claimed %+v", asked)
+	}
+	if s.Kick(5, 70, KickLoggedOut); s.Holds(5, 70) {
+		t.Error("the reservation is held after the goodbye")
+	}
+	_ = s.Reserve(5, false, 80)
+	next := dial(t, s)
+	next.send(bareLogin(5))
+	eventually(t, "both logins are under way", func() bool { return s.Stats().FramesIn == 2 })
+	goCh <- struct{}{}
+	c.expectClosed()
+	expectReason(t, s, reasonLoggedOut, 1)
+	goCh <- struct{}{}
+	if ref := receive(t, b.releasedCh, "the release of what was granted"); ref != (SessionRef{5, 71}) {
+		t.Errorf("released %+v", ref)
+	}
+	eventually(t, "the next login has its session", func() bool { return s.Holds(5, 81) && s.Sessions() == 1 })
+}
+
+// The same when the claim has been answered, and its loop has not heard of it yet.
+func TestGoodbyeBetweenTheAnswerAndTheSession(t *testing.T) {
+	b := newFakeBackend()
+	b.onClaim = func(_ context.Context, c Claim) ClaimResult { return ClaimResult{User: c.User, Epoch: c.Reserved + 1} }
+	r := newRig(t, b, allowCIM)
+	r.join(plainHello(1)) // the first connection wakes the loop by itself
+	_ = r.srv.Reserve(5, false, 70)
+	c := r.open()
+	r.feed(c, bareLogin(5))
+	receive(t, r.events.woken, "the claim's answer at the door")
+	if !r.srv.Kick(5, 70, KickDisabled) {
+		t.Error("the goodbye found nobody")
+	}
+	r.round()
+	if ref := receive(t, b.releasedCh, "the release of what was granted"); ref != (SessionRef{5, 71}) || !c.closed {
+		t.Errorf("released %+v; closed: %v", ref, c.closed)
+	}
+	if n := closedFor(r.srv, reasonDisabled); n != 1 {
+		t.Errorf("closed as disabled: %d", n)
+	}
+}
+
+// A goodbye to a reservation says nothing about a session with hello that is claimed meanwhile: it came for itself.
+func TestGoodbyeToAReservationSparesAClaimOfHello(t *testing.T) {
+	b := newFakeBackend()
+	b.epoch.Store(70)
+	askedCh, goCh := held(b)
+	s := start(t, b, allowCIM)
+	_ = s.Reserve(5, false, 70)
+	c := dial(t, s)
+	c.send(plainHello(5))
+	if asked := receive(t, askedCh, "the claim"); asked.Reserved != 0 {
+		t.Fatalf("claimed %+v", asked)
+	}
+	if !s.Kick(5, 70, KickLoggedOut) {
+		t.Error("the goodbye found nobody")
+	}
+	goCh <- struct{}{}
+	if f := c.expect(cimpb.Command_WELCOME); f.GetWelcome().GetSessionEpoch() != 71 {
+		t.Errorf("answered %v", f)
+	}
+	nothing(t, b.releasedCh, "the session was released")
+}
+
 // A goodbye may come while the session still reads what waited in the inbox, and so has its reservation as well.
 func TestKickWhileTheInboxIsReadLeavesNobodyOnline(t *testing.T) {
 	b := newFakeBackend()

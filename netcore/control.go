@@ -42,17 +42,15 @@ var kickReasons = map[KickReason]Reason{
 	KickReplaced: reasonReplaced, KickLoggedOut: reasonLoggedOut, KickDisabled: reasonDisabled,
 }
 
-// Kick ends exactly that session and reports whether it is here.
+// Kick ends exactly that session, or that reservation with the LOGIN that is about to fulfil it, and reports whether it
+// may be here.
 func (s *Server) Kick(user int64, epoch uint64, why KickReason) bool {
-	if s.hub.cancel(user, epoch) {
+	at, live, here := s.hub.end(user, epoch, kickReasons[why])
+	if live {
+		s.loops[at.loop].door.postAnswer(&kick{user, at, kickReasons[why]})
 		return true
 	}
-	at, live, waits := s.hub.end(user, epoch)
-	if !live {
-		return waits
-	}
-	s.loops[at.loop].door.postAnswer(&kick{user, at, kickReasons[why]})
-	return true
+	return here
 }
 
 // kick is the end of a session at the door of its loop.

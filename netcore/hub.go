@@ -17,9 +17,10 @@ type place struct {
 // claiming counts the logins of one user that wait for their claim.
 type claiming struct {
 	epoch   uint64 // of the newest claim that was granted and is on its way to its loop
-	ended   uint64 // sessions up to this epoch were kicked meanwhile
+	ended   uint64 // sessions and reservations up to this epoch were kicked meanwhile
 	logins  uint32
-	touched bool // a stored message came for them meanwhile
+	touched bool   // a stored message came for them meanwhile
+	why     Reason // of ended
 }
 
 // hub finds the session of a user. Safe for concurrent use; sharded so that loops seldom meet.
@@ -50,14 +51,16 @@ func shardOf(user int64) int { return int(uint64(user) * 0x9E3779B97F4A7C15 >> (
 func (h *hub) shard(user int64) *hubShard { return &h.shards[shardOf(user)] }
 
 // beginClaim must come before the claim is sent, so that no message can fall between the store's word and
-// the table's.
-func (h *hub) beginClaim(user int64) {
+// the table's. reserved is the epoch of the user's reservation, 0 when there is none: from now on, who ends that one ends
+// the claim that came for it.
+func (h *hub) beginClaim(user int64) (reserved uint64) {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.claiming[user]
 	c.logins++
 	s.claiming[user] = c
+	return s.reservedEpoch(user)
 }
 
 // answered notes the epoch of a granted claim, so that the session can be proved before its loop has it.
@@ -72,9 +75,11 @@ func (h *hub) answered(user int64, epoch uint64) {
 }
 
 // end takes the session of that epoch off the table if it has opened, with the reservation that it came for, and keeps
-// it from opening if it is about to. Both in one step, or it could open between the two. So the user is gone for
-// everybody who asks from now on, although the connection ends a moment later. waits reports whether somebody logs in.
-func (h *hub) end(user int64, epoch uint64) (at place, live, waits bool) {
+// it from opening if it is about to. If it is a reservation, that ends, and what a LOGIN that came for it was granted does
+// not open. All in one step, or a session could open in between. So the user is gone for everybody who asks from now on,
+// although the connection ends a moment later. here reports whether there was such a session or reservation, or somebody
+// logs in.
+func (h *hub) end(user int64, epoch uint64, why Reason) (at place, live, here bool) {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,12 +88,13 @@ func (h *hub) end(user int64, epoch uint64) (at place, live, waits bool) {
 		s.endReservation(user, epoch)
 		return p, true, false
 	}
+	here = s.cancel(user, epoch)
 	c, waits := s.claiming[user]
-	if waits {
-		c.ended = max(c.ended, epoch)
+	if waits && epoch >= c.ended {
+		c.ended, c.why = epoch, why
 		s.claiming[user] = c
 	}
-	return place{}, false, waits
+	return place{}, false, here || waits
 }
 
 // endClaim follows each beginClaim. touched tells that a stored message came meanwhile.
@@ -109,20 +115,33 @@ func (s *hubShard) endClaim(user int64) (touched bool) {
 	return c.touched
 }
 
-// install ends a claim with the session at p. Only a higher epoch replaces an entry: ok is false when the
-// table already knows a newer session, or this one was kicked before it could open. old is the entry that was replaced, if any.
-func (h *hub) install(user int64, p place) (old place, replaced, touched, ok bool) {
+// opening is what became of a granted session at the table.
+type opening struct {
+	ok       bool
+	kicked   bool   // not ok: it, or the reservation that it came for, was ended before it could open
+	why      Reason // not ok
+	touched  bool   // a stored message came meanwhile
+	replaced bool
+	old      place // the entry that was replaced
+}
+
+// install ends a claim with the session at p, which came to fulfil the reservation of an epoch; 0: of none. Only a higher
+// epoch replaces an entry.
+func (h *hub) install(user int64, p place, reserved uint64) opening {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ended := s.claiming[user].ended
-	touched = s.endClaim(user)
-	old, replaced = s.live[user]
-	if replaced && old.epoch >= p.epoch || p.epoch <= ended {
-		return place{}, false, touched, false
+	c := s.claiming[user]
+	o := opening{touched: s.endClaim(user)}
+	o.old, o.replaced = s.live[user]
+	switch {
+	case p.epoch <= c.ended || reserved != 0 && reserved <= c.ended:
+		return opening{kicked: true, why: c.why, touched: o.touched}
+	case o.replaced && o.old.epoch >= p.epoch:
+		return opening{why: reasonReplaced, touched: o.touched}
 	}
-	s.live[user] = p
-	return old, replaced, touched, true
+	s.live[user], o.ok = p, true
+	return o
 }
 
 // remove drops the entry of exactly that session, and the reservation that it came for: until it has been sent what
@@ -174,7 +193,7 @@ func (h *hub) holds(user int64, epoch uint64) bool {
 		return true
 	}
 	c, ok := s.claiming[user]
-	return ok && c.epoch == epoch
+	return ok && c.epoch == epoch && epoch > c.ended
 }
 
 // online lists up to limit users after the one given, in the order of shard, then id; next is 0 at the end.

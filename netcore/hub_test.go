@@ -18,7 +18,7 @@ func TestOnlinePagesCoverAllUsersOnce(t *testing.T) {
 		want[user] = true
 		if n%3 != 0 {
 			h.beginClaim(user)
-			h.install(user, place{epoch: 1})
+			h.install(user, place{epoch: 1}, 0)
 		}
 		if n%3 != 1 { // a third is both connected and expected
 			h.reserve(user, &reservation{epoch: 2})
@@ -56,7 +56,7 @@ func TestOnlineGoesOnAfterAUserWhoLeft(t *testing.T) {
 	h := newHub()
 	for u := range int64(600) {
 		h.beginClaim(u + 1)
-		h.install(u+1, place{epoch: 1})
+		h.install(u+1, place{epoch: 1}, 0)
 	}
 	first, next := h.online(0, 300)
 	h.remove(next, 1)
@@ -75,6 +75,7 @@ type hubModel struct {
 	claims  int
 	granted uint64 // newest epoch on its way to a loop
 	ended   uint64 // epochs up to here were kicked during a claim
+	why     Reason // the last of them
 	touched bool
 	held    *reservation
 }
@@ -85,10 +86,13 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 	epoch := rapid.Uint64Range(1, 6)
 	return map[string]func(*rapid.T){
 		"": m.check,
-		"begin": func(*rapid.T) {
-			m.beginClaim(modelUser)
+		"begin": func(t *rapid.T) {
+			reserved := m.beginClaim(modelUser)
+			if m.held == nil && reserved != 0 || m.held != nil && reserved != m.held.epoch {
+				t.Errorf("it fulfils reservation %d", reserved)
+			}
 			if m.claims++; m.claims == 1 {
-				m.touched, m.granted, m.ended = false, 0, 0
+				m.touched, m.granted, m.ended, m.why = false, 0, 0, 0
 			}
 		},
 		"answer": func(t *rapid.T) {
@@ -99,12 +103,17 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 		},
 		"end": func(t *rapid.T) {
 			e := epoch.Draw(t, "epoch")
-			at, live, waits := m.end(modelUser, e)
-			if live != (m.live == e) || live && at.epoch != e || waits != (!live && m.claims > 0) {
-				t.Errorf("session %+v is there: %v; somebody logs in: %v", at, live, waits)
+			why := rapid.SampledFrom([]Reason{reasonReplaced, reasonLoggedOut}).Draw(t, "why")
+			at, live, here := m.end(modelUser, e, why)
+			reserved := m.held != nil && m.held.epoch == e
+			if live != (m.live == e) || live && at.epoch != e || here != (!live && (reserved || m.claims > 0)) {
+				t.Errorf("session %+v is there: %v; a reservation, or somebody who logs in: %v", at, live, here)
 			}
-			if waits {
-				m.ended = max(m.ended, e)
+			if !live && reserved {
+				m.held = nil
+			}
+			if !live && m.claims > 0 && e >= m.ended {
+				m.ended, m.why = e, why
 			}
 			m.gone(e)
 		},
@@ -115,7 +124,8 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 			}
 			m.claims--
 		},
-		"grant": func(t *rapid.T) { m.grant(t, epoch.Draw(t, "epoch")) },
+		"grant":               func(t *rapid.T) { m.grant(t, epoch.Draw(t, "epoch"), 0) },
+		"grant a reservation": func(t *rapid.T) { m.grant(t, epoch.Draw(t, "epoch"), epoch.Draw(t, "reserved")) },
 		"remove": func(t *rapid.T) {
 			e := epoch.Draw(t, "epoch")
 			m.remove(modelUser, e)
@@ -178,23 +188,27 @@ func (m *hubModel) needClaim(t *rapid.T) {
 	}
 }
 
-func (m *hubModel) grant(t *rapid.T, epoch uint64) {
+func (m *hubModel) grant(t *rapid.T, epoch, reserved uint64) {
 	m.needClaim(t)
-	old, replaced, touched, ok := m.install(modelUser, place{epoch: epoch})
-	if ok != (epoch > m.live && epoch > m.ended) || touched != m.touched {
-		t.Errorf("epoch %d over %d: ok %v, touched %v", epoch, m.live, ok, touched)
+	o := m.install(modelUser, place{epoch: epoch}, reserved)
+	kicked := epoch <= m.ended || reserved != 0 && reserved <= m.ended
+	if o.ok != (epoch > m.live && !kicked) || o.kicked != kicked || o.touched != m.touched {
+		t.Errorf("epoch %d for reservation %d over %d, ended up to %d: %+v", epoch, reserved, m.live, m.ended, o)
 	}
-	if replaced != (ok && m.live != 0) || replaced && old.epoch != m.live {
-		t.Errorf("replaced %v: %+v, had %d", replaced, old, m.live)
+	if kicked && o.why != m.why || !kicked && !o.ok && o.why != reasonReplaced {
+		t.Errorf("it does not open: %s, want %s", o.why, m.why)
 	}
-	if m.claims--; ok {
+	if o.replaced != (o.ok && m.live != 0) || o.replaced && o.old.epoch != m.live {
+		t.Errorf("replaced %v: %+v, had %d", o.replaced, o.old, m.live)
+	}
+	if m.claims--; o.ok {
 		m.live = epoch
 	}
 }
 
 func (m *hubModel) check(t *rapid.T) {
 	for e := uint64(1); e <= 6; e++ {
-		want := m.live == e || m.claims > 0 && m.granted == e || m.held != nil && m.held.epoch == e
+		want := m.live == e || m.claims > 0 && m.granted == e && e > m.ended || m.held != nil && m.held.epoch == e
 		if m.holds(modelUser, e) != want {
 			t.Fatalf("holds epoch %d: %v", e, !want)
 		}
@@ -218,7 +232,7 @@ func TestHubKeepsToItsModel(t *testing.T) {
 // Who says goodbye before the inbox was read to its end has a session and its reservation: both go at once.
 func TestEndTakesTheReservationAlong(t *testing.T) {
 	ends := map[string]func(*hub){
-		"kicked": func(h *hub) { h.end(1, 3) },
+		"kicked": func(h *hub) { h.end(1, 3, reasonLoggedOut) },
 		"closed": func(h *hub) { h.remove(1, 3) },
 	}
 	for name, end := range ends {
@@ -226,7 +240,7 @@ func TestEndTakesTheReservationAlong(t *testing.T) {
 			h := newHub()
 			h.reserve(1, &reservation{epoch: 2})
 			h.beginClaim(1)
-			h.install(1, place{epoch: 3})
+			h.install(1, place{epoch: 3}, 2)
 			end(h)
 			if users, _ := h.online(0, 10); len(users) != 0 {
 				t.Errorf("online: %v", users)
@@ -242,8 +256,8 @@ func TestEndMissesNoSession(t *testing.T) {
 		h.beginClaim(user)
 		var opened bool
 		var wg sync.WaitGroup
-		wg.Go(func() { _, _, _, opened = h.install(user, place{epoch: 7}) })
-		_, live, waits := h.end(user, 7)
+		wg.Go(func() { opened = h.install(user, place{epoch: 7}, 0).ok })
+		_, live, waits := h.end(user, 7, reasonLoggedOut)
 		wg.Wait()
 		if opened != live || live == waits {
 			t.Fatalf("user %d: opened %v, found %v, kept from opening %v", user, opened, live, waits)
@@ -261,7 +275,7 @@ func TestHubUnderFire(t *testing.T) {
 				user := int64(n%20) + 1
 				h.beginClaim(user)
 				h.findForStored(user)
-				h.install(user, place{epoch: 4*n + w + 1})
+				h.install(user, place{epoch: 4*n + w + 1}, 0)
 				h.reserve(user, &reservation{epoch: n})
 				h.keepForReserved(Broadcast{Body: []byte("x")})
 				h.online(0, 5)

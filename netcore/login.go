@@ -78,9 +78,7 @@ func inboxCursor(cursors []*cimpb.Cursor) Cursor {
 
 // cimLogin is to fulfil the reservation that CIM's /login made; without one the LOGIN claims by itself.
 func (l *loop) cimLogin(s *session, v *frame.View) {
-	w := claimWork{Claim: Claim{User: v.UserID, Name: string(v.Text), Remote: s.conn.RemoteAddr().String()}}
-	w.Reserved = l.srv.hub.reservedEpoch(v.UserID)
-	l.claim(s, w)
+	l.claim(s, claimWork{Claim: Claim{User: v.UserID, Name: string(v.Text), Remote: s.conn.RemoteAddr().String()}})
 }
 
 // giveUp releases a user's reservation, or it would be in the way elsewhere until it expires.
@@ -108,7 +106,9 @@ func (l *loop) claim(s *session, w claimWork) {
 		l.counters.awaited.Add(1)
 	}
 	l.wheel.Arm(s, l.now+l.srv.cfg.ticks(l.srv.cfg.LoginTimeout)) // the claim has a time of its own
-	l.srv.hub.beginClaim(s.user)
+	if reserved := l.srv.hub.beginClaim(s.user); !w.Hello {
+		w.Reserved = reserved
+	}
 	if !l.srv.claims.post(s.user, sessionWork{claim: &w}) {
 		l.answered(&w)
 		l.abandon(&w)
@@ -237,14 +237,17 @@ func (l *loop) abandon(w *claimWork) {
 func (l *loop) open(s *session, w *claimWork) {
 	r := w.result
 	at := place{epoch: r.Epoch, slot: s.slot, loop: uint16(l.index)}
-	old, replaced, touched, ok := l.srv.hub.install(s.user, at)
-	if !ok {
+	o := l.srv.hub.install(s.user, at, w.Reserved)
+	if !o.ok {
 		l.srv.hub.cancel(s.user, w.Reserved)
-		l.close(s, reasonReplaced)
+		if o.kicked {
+			l.srv.release(SessionRef{s.user, r.Epoch}) // whoever ended the reservation knew of that only
+		}
+		l.close(s, o.why)
 		return
 	}
-	if replaced {
-		l.srv.loops[old.loop].door.postAnswer(&kick{user: s.user, at: old, why: reasonReplaced})
+	if o.replaced {
+		l.srv.loops[o.old.loop].door.postAnswer(&kick{user: s.user, at: o.old, why: reasonReplaced})
 	}
 	s.state, s.epoch, s.name, s.isDevice = stateOpen, r.Epoch, r.Name, r.Device
 	s.logEpoch, s.pushed, s.acked = r.Inbox.LogEpoch, r.Inbox.Acked, r.Inbox.Acked
@@ -252,7 +255,7 @@ func (l *loop) open(s *session, w *claimWork) {
 	l.population(s).Add(1)
 	l.welcome(s, w)
 	l.sayMissed(s)
-	waits := touched || r.Inbox.Last > r.Inbox.Acked
+	waits := o.touched || r.Inbox.Last > r.Inbox.Acked
 	if !s.hello {
 		if s.draining = waits; !waits {
 			l.sayReserved(s)

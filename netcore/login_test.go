@@ -287,7 +287,7 @@ func TestKickDuringTheClaim(t *testing.T) {
 		t.Error("a kick found nobody")
 	}
 	goCh <- struct{}{}
-	c.expectEnd(cimpb.Command_ERROR, cimpb.CodeReplaced)
+	c.expectEnd(cimpb.Command_ERROR, cimpb.CodeLoggedOut)
 	if users, _ := s.Online(0, 10); len(users) != 0 {
 		t.Errorf("online: %v", users)
 	}

@@ -32,6 +32,11 @@ func (h *hub) reservedEpoch(user int64) uint64 {
 	s := h.shard(user)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.reservedEpoch(user)
+}
+
+// reservedEpoch must run with mu held.
+func (s *hubShard) reservedEpoch(user int64) uint64 {
 	if r := s.reserved[user]; r != nil {
 		return r.epoch
 	}
@@ -82,6 +87,11 @@ func (h *hub) cancel(user int64, epoch uint64) bool {
 	s := h.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.cancel(user, epoch)
+}
+
+// cancel must run with mu held.
+func (s *hubShard) cancel(user int64, epoch uint64) bool {
 	if r := s.reserved[user]; r == nil || r.epoch != epoch {
 		return false
 	}
