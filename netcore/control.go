@@ -24,6 +24,9 @@ func (s *Server) Reserve(user int64, device bool, epoch uint64) error {
 // Holds proves a session: connected, reserved, or about to be told of its claim.
 func (s *Server) Holds(user int64, epoch uint64) bool { return s.hub.holds(user, epoch) }
 
+// Knows reports whether a user is connected or reserved here, whatever the epoch, or is logging in.
+func (s *Server) Knows(user int64) bool { return s.hub.knows(user) }
+
 // Online lists up to limit users after the one given; next is 0 at the end.
 func (s *Server) Online(after int64, limit int) (users []int64, next int64) {
 	return s.hub.online(after, limit)

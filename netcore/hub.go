@@ -196,6 +196,16 @@ func (h *hub) holds(user int64, epoch uint64) bool {
 	return ok && c.epoch == epoch && epoch > c.ended
 }
 
+// knows reports whether there is anything of a user: a session, a login that is under way, a reservation.
+func (h *hub) knows(user int64) bool {
+	s := h.shard(user)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, live := s.live[user]
+	_, waits := s.claiming[user]
+	return live || waits || s.reserved[user] != nil
+}
+
 // online lists up to limit users after the one given, in the order of shard, then id; next is 0 at the end.
 func (h *hub) online(after int64, limit int) (users []int64, next int64) {
 	if limit < 1 {

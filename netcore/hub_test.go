@@ -213,6 +213,9 @@ func (m *hubModel) check(t *rapid.T) {
 			t.Fatalf("holds epoch %d: %v", e, !want)
 		}
 	}
+	if m.knows(modelUser) != (m.live != 0 || m.claims > 0 || m.held != nil) {
+		t.Fatalf("knows the user: %v", m.knows(modelUser))
+	}
 	users, _ := m.online(0, 10)
 	if (len(users) == 1) != (m.live != 0 || m.held != nil) {
 		t.Fatalf("online: %v", users)

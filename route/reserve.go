@@ -7,6 +7,8 @@ import (
 
 // Reserve is CIM's login: it claims the session on behalf of the server that the client will be sent to,
 // before the client connects there. What is sent to the user meanwhile waits for them.
+// A claim whose answer is lost, or a route that dies here, leaves a session that its server does not prove: a login takes
+// it over once it is older than reservationGrace.
 // Errors: ErrUnknownUser, ErrNameMismatch, ErrDisabled, ErrHeld, ErrNoServer, and those of the store.
 func (r *Router) Reserve(ctx context.Context, user int64, name string) (Server, error) {
 	s, p, err := r.place(ctx, user)

@@ -25,6 +25,7 @@ type backend struct {
 	log      *slog.Logger
 	gate     *auth.Gate // nil: logins need no ticket
 	refused  *prometheus.CounterVec
+	strays   *strays
 }
 
 // Claim implements netcore.Backend.
@@ -45,6 +46,9 @@ func (b *backend) claim(ctx context.Context, c netcore.Claim) netcore.ClaimResul
 		Generation: generation,
 	})
 	if err != nil {
+		if claimLost(err) {
+			b.strays.add(c.User)
+		}
 		return b.refuse(err)
 	}
 	return netcore.ClaimResult{
@@ -59,12 +63,13 @@ func (b *backend) Release(ctx context.Context, refs []netcore.SessionRef) {
 	var last atomic.Value
 	inParallel(len(refs), claimsAtOnce, func(i int) {
 		if err := b.router.Release(ctx, refs[i].User, refs[i].Epoch); err != nil {
+			b.strays.add(refs[i].User)
 			failed.Add(1)
 			last.Store(err.Error())
 		}
 	})
 	if n := failed.Load(); n > 0 {
-		b.log.Warn("sessions were not released; whoever logs in takes them over", "count", n, "err", last.Load())
+		b.log.Warn("sessions were not released; they are when the store answers, and whoever logs in takes them over", "count", n, "err", last.Load())
 	}
 }
 
@@ -147,6 +152,12 @@ func claimCode(err error) cimpb.Code {
 		return cimpb.CodeDuplicateSession
 	}
 	return cimpb.CodeStoreDown
+}
+
+// claimLost reports whether a claim may have been made although it failed.
+func claimLost(err error) bool {
+	_, aboutTicket := ticketCode(err)
+	return aboutTicket == "" && claimCode(err) == cimpb.CodeStoreDown
 }
 
 // sendCode says to a client why its message was refused.

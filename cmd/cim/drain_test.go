@@ -43,7 +43,7 @@ func twoServers(t *testing.T) (servers peersOf, url string, leave map[string]fun
 		log := newLogger(t.Output(), "error", "text")
 		s, err := netcore.New(netcore.Config{
 			Listen: "127.0.0.1:0", Instance: name, AllowCIM: true, MaxConns: 100, Logger: log,
-			Backend: &backend{router: router, instance: name, log: log, refused: newLoginsRefused()},
+			Backend: &backend{router: router, instance: name, log: log, refused: newLoginsRefused(), strays: newStrays(name)},
 		})
 		if err == nil {
 			err = s.Start()

@@ -122,7 +122,7 @@ func (k *nodeKeys) reloadOn(ctx context.Context, log *slog.Logger, hupCh <-chan 
 
 // newBackend asks for tickets unless anyone may be anyone.
 func (n *node) newBackend(cfg nodeConfig) *backend {
-	b := &backend{router: n.router, instance: n.instance, log: cfg.log, refused: n.refused}
+	b := &backend{router: n.router, instance: n.instance, log: cfg.log, refused: n.refused, strays: n.strays}
 	if n.keys != nil {
 		n.gate = auth.NewGate(n.keys.tokens, n.instance, time.Now)
 		b.gate = n.gate

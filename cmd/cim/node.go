@@ -82,6 +82,7 @@ type node struct {
 	keys     *nodeKeys     // nil with --auth cim
 	drain    time.Duration // that a stop takes to move clients
 	refused  *prometheus.CounterVec
+	strays   *strays
 	server   *netcore.Server
 	api      *httpapi.API
 	httpAddr *net.TCPAddr
@@ -115,6 +116,7 @@ func startWith(cfg nodeConfig, start func(*node, nodeConfig) error) (*node, erro
 		log: cfg.log, instance: newInstance(), drain: cfg.drain, refused: newLoginsRefused(),
 		failedCh: make(chan error, 4), connectedCh: make(chan struct{}),
 	}
+	n.strays = newStrays(n.instance)
 	if err := start(n, cfg); err != nil {
 		return nil, errors.Join(err, n.Close(context.Background()))
 	}
@@ -175,6 +177,7 @@ func (n *node) startMonitors(cfg nodeConfig) context.Context {
 	if n.server != nil {
 		server := n.server // n's own is forgotten when it fails to listen
 		n.wg.Go(func() { n.monitorMemory(ctx, server) })
+		n.wg.Go(func() { n.strays.monitorStrays(ctx, n.router, server, cfg.log) })
 	}
 	switch {
 	case cfg.cluster != nil:
