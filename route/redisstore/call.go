@@ -208,6 +208,5 @@ func (s *Store) noteHealth(broken, asked bool) {
 		s.cfg.Logger.Warn("Redis does not answer as it should; calls are repeated or refused until it does")
 	case !broken && asked && s.broken.CompareAndSwap(true, false):
 		s.cfg.Logger.Info("Redis answers again")
-		s.cfg.OnRecover()
 	}
 }

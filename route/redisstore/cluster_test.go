@@ -137,10 +137,8 @@ func text(t *testing.T, c *redis.Client, args ...any) string {
 // clusterMasterDies kills a master: calls for its users fail with the right sentence until its replica has taken over,
 // the users of the others notice nothing, and what was confirmed by the replica is there.
 func clusterMasterDies(t *testing.T, c *redistest.Cluster) {
-	recovered := make(chan struct{}, 1000)
 	s := open(t, c.URL(), waitFor(1), func(c *Config) {
 		c.Timeout, c.WaitTimeout = 3*time.Second, time.Second
-		c.OnRecover = func() { recovered <- struct{}{} }
 	})
 	victim := c.Masters[0]
 	theirs, others := userOn(t, s, victim.Addr(), true), userOn(t, s, victim.Addr(), false)
@@ -171,7 +169,6 @@ func clusterMasterDies(t *testing.T, c *redistest.Cluster) {
 	if _, err := s.Position(t.Context(), theirs); err != nil {
 		t.Fatalf("the first store has not found the new master: %v", err)
 	}
-	<-recovered
 }
 
 // userOn returns a user whom this master holds, or does not hold.

@@ -37,10 +37,6 @@ type Config struct {
 	InboxMessages int   // unacknowledged messages per user; default 10,000
 	InboxBytes    int64 // bytes of their bodies per user, at most 1 GiB; default 16 MiB
 
-	// OnRecover is called when Redis answers again after a call failed, so that sessions can be published again
-	// in case it came back with less than it had. It must not block.
-	OnRecover func()
-
 	dial  func(ctx context.Context, network, addr string) (net.Conn, error) // tests count with it
 	newID func() int64                                                      // tests have ids collide
 }
@@ -64,9 +60,6 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.WaitTimeout, min(defaultWaitTimeout, c.Timeout/2))
 	setDefault(&c.InboxMessages, defaultInboxMessages)
 	setDefault(&c.InboxBytes, defaultInboxBytes)
-	if c.OnRecover == nil {
-		c.OnRecover = func() {}
-	}
 	if c.newID == nil {
 		c.newID = randomID
 	}

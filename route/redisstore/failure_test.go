@@ -45,10 +45,10 @@ func wantUnavailable(t *testing.T, what string, all map[string]error) {
 
 func TestRedisAway(t *testing.T) {
 	server := redistest.Start(t)
-	recovered := 0
+	var logged bytes.Buffer
 	s := open(t, urlOf(server), func(c *Config) {
 		c.Timeout = 300 * time.Millisecond
-		c.OnRecover = func() { recovered++ }
+		c.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 	})
 	server.Pause(t)
 	wantUnavailable(t, "a Redis that is silent", everyCall(t.Context(), s))
@@ -62,8 +62,8 @@ func TestRedisAway(t *testing.T) {
 	server.Restart(t)
 	// After as many refused connections as its pool holds, go-redis tries once a second.
 	redistest.Until(t, "the store goes on", func(ctx context.Context) error { return s.Release(ctx, 1, 1) })
-	if recovered != 2 {
-		t.Errorf("%d recoveries were told of two", recovered)
+	if n := strings.Count(logged.String(), "Redis answers again"); n != 2 {
+		t.Errorf("%d recoveries were logged of two", n)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
