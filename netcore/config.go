@@ -19,7 +19,7 @@ type Config struct {
 	Backend  Backend
 	AllowCIM bool // take LOGIN without hello
 
-	Loops        int           // default: one per core
+	Loops        int           // default: one per P (GOMAXPROCS), which leaves none for anything else in the process: give it one more
 	MaxConns     int           // default: DefaultMaxConns(0)
 	IdleTimeout  time.Duration // default 90 s; a session with hello gets 2.5 times its heartbeat
 	LoginTimeout time.Duration // default 10 s
@@ -49,7 +49,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Listen == "" || c.Instance == "" || c.Backend == nil {
 		return c, errors.New("netcore: Listen, Instance and Backend are required")
 	}
-	setDefault(&c.Loops, runtime.NumCPU())
+	setDefault(&c.Loops, runtime.GOMAXPROCS(0))
 	setDefault(&c.IdleTimeout, defaultIdleTimeout)
 	setDefault(&c.LoginTimeout, defaultLoginTimeout)
 	setDefault(&c.FrameTimeout, defaultFrameTimeout)

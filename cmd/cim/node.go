@@ -35,6 +35,7 @@ type nodeConfig struct {
 	listen, http, data, advertise, metrics string
 	idleTimeout                            time.Duration
 	maxConns, httpConns                    int
+	loops                                  int // event loops; 0: as the server has them by itself
 	admitRate                              int // logins a second that are let in; 0: the server's own
 	kickDuplicates                         bool
 	auth                                   string // cim: anyone may be anyone; token
@@ -259,7 +260,7 @@ func (n *node) newServer(cfg nodeConfig) (err error) {
 	n.server, err = netcore.New(netcore.Config{
 		Listen: cfg.listen, Instance: n.instance, Backend: n.newBackend(cfg),
 		AllowCIM: cfg.auth == authCIM, MaxConns: maxConns, AdmitRate: cfg.admitRate, IdleTimeout: cfg.idleTimeout, Logger: cfg.log,
-		TLS: cfg.certs.config(), ProxyFrom: cfg.proxyFrom,
+		Loops: cfg.loops, TLS: cfg.certs.config(), ProxyFrom: cfg.proxyFrom,
 	})
 	return err
 }

@@ -39,7 +39,7 @@ func (c *serverCmd) Run(ctx context.Context, io streams) error {
 	log := newLogger(io.err, c.LogLevel, c.LogFormat)
 	cfg := nodeConfig{
 		listen: c.Listen, http: c.Push, httpFlag: "--push", advertise: c.Advertise, metrics: c.Metrics,
-		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, admitRate: c.AdmitRate, httpConns: c.HTTPConns,
+		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, admitRate: c.AdmitRate, httpConns: c.HTTPConns, loops: eventLoops(),
 		kickDuplicates: c.Duplicate == duplicateKick, log: log, auth: c.Auth, proxyFrom: c.ProxyFrom,
 		cluster: &c.clusterFlags, advertisePush: c.AdvertisePush, zone: c.Zone, drain: c.Drain,
 	}

@@ -66,7 +66,7 @@ func (c *upCmd) Run(ctx context.Context, io streams) error {
 func (c *upCmd) nodeConfig(log *slog.Logger) nodeConfig {
 	return nodeConfig{
 		listen: c.Listen, http: c.HTTP, httpFlag: "--http", data: c.Data, advertise: c.Advertise, metrics: c.Metrics,
-		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, admitRate: c.AdmitRate, httpConns: c.HTTPConns,
+		idleTimeout: c.IdleTimeout, maxConns: c.MaxConns, admitRate: c.AdmitRate, httpConns: c.HTTPConns, loops: eventLoops(),
 		kickDuplicates: c.Duplicate == duplicateKick, log: log,
 		auth: c.Auth, register: c.Register, proxyFrom: c.ProxyFrom, inboxMessages: c.InboxLimit, inboxBytes: c.InboxBytes,
 	}
