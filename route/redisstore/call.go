@@ -161,8 +161,9 @@ func (s *Store) pipelines(ctx context.Context, node *redis.Client, calls []*call
 // pipeline is one round trip.
 func (s *Store) pipeline(ctx context.Context, node *redis.Client, calls []*call) {
 	pipe := node.Pipeline()
+	var loaded *redis.StringCmd
 	if slices.ContainsFunc(calls, func(c *call) bool { return c.load }) {
-		pipe.FunctionLoadReplace(ctx, library.source)
+		loaded = pipe.FunctionLoadReplace(ctx, library.source)
 	}
 	commands := make([]*redis.Cmd, len(calls))
 	durable := false
@@ -179,6 +180,9 @@ func (s *Store) pipeline(ctx context.Context, node *redis.Client, calls []*call)
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	for i, c := range calls {
 		c.reply, c.err = commands[i].Result()
+		if loaded != nil && loaded.Err() != nil && fateOf(c.err) == notLoaded {
+			c.err = fmt.Errorf("load cim's functions: %w", loaded.Err())
+		}
 	}
 	if copied != nil {
 		s.confirm(calls, copied)

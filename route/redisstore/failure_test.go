@@ -167,6 +167,24 @@ func TestFunctionsAreLoadedAgain(t *testing.T) {
 	}
 }
 
+// TestFunctionsThatCannotBeLoaded: the reason is that, and not that a function is missing.
+func TestFunctionsThatCannotBeLoaded(t *testing.T) {
+	server := redistest.Start(t)
+	s, admin := open(t, urlOf(server)), server.Client(t)
+	if err := admin.FunctionFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	text(t, admin, "config", "set", "maxmemory", 1)
+	if err := s.Release(t.Context(), 1, 1); !errors.Is(err, ErrOutOfMemory) {
+		t.Errorf("Release: %v", err)
+	}
+	text(t, admin, "config", "set", "maxmemory", 0)
+	text(t, admin, "acl", "setuser", "default", "-function")
+	if err := s.Release(t.Context(), 1, 1); !errors.Is(err, route.ErrStoreUnavailable) || !strings.Contains(err.Error(), "no permissions") {
+		t.Errorf("Release: %v", err)
+	}
+}
+
 func TestNewWarnsAndRefuses(t *testing.T) {
 	good := map[string]string{"redis_version": "7.0.15", "aof_enabled": "1", "maxmemory_policy": "noeviction", "connected_slaves": "1"}
 	for _, tc := range []struct {

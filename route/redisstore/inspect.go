@@ -13,7 +13,8 @@ import (
 	"cim/route"
 )
 
-// Inspect looks at every master once, at how it is set up: what would lose data is logged as a warning. One of several
+// Inspect looks at every master once, at how it is set up, and loads the functions: what would lose data is logged as a
+// warning. One of several
 // that does not answer is none of a reason not to begin: its replica may be about to take over. INFO is asked instead of
 // CONFIG, which hosted Redis often refuses.
 // Errors: ErrTooOld and ErrRefused, which waiting does not mend; route.ErrStoreUnavailable.
@@ -25,6 +26,9 @@ func (s *Store) Inspect(ctx context.Context) error {
 	silent := make(map[string]error)
 	err := s.nodes.each(limited, func(ctx context.Context, node *redis.Client) error {
 		text, err := node.Info(ctx).Result()
+		if err == nil {
+			err = mayLoad(ctx, node)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
@@ -44,6 +48,15 @@ func (s *Store) Inspect(ctx context.Context) error {
 		return fmt.Errorf("connect to Redis: %w: %w", ErrRefused, err)
 	}
 	return fmt.Errorf("connect to Redis: %w", explain(ctx, err))
+}
+
+// mayLoad gives a node the library, and fails only where that is not allowed: whatever else is in the way, a call that
+// needs the library will find, too.
+func mayLoad(ctx context.Context, node *redis.Client) error {
+	if err := node.FunctionLoad(ctx, library.source).Err(); redis.IsPermissionError(err) {
+		return err
+	}
+	return nil
 }
 
 // weigh decides by what masters answered. Of those that did not, nothing is logged while none did: who waits for them

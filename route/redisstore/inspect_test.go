@@ -45,10 +45,14 @@ func TestRefused(t *testing.T) {
 	if err := closed.Client(t).ConfigSet(t.Context(), "requirepass", "right").Err(); err != nil {
 		t.Fatal(err)
 	}
+	if err := open.Client(t).Do(t.Context(), "acl", "setuser", "weak", "on", ">pass", "~*", "+@all", "-function").Err(); err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
 		url string
 		err error
 	}{
+		"may load no functions":  {"redis://weak:pass@" + open.Addr(), ErrRefused},
 		"no password":            {"redis://" + closed.Addr(), ErrRefused},
 		"wrong password":         {"redis://:hidden@" + closed.Addr(), ErrRefused},
 		"wrong user":             {"redis://hidden:right@" + closed.Addr(), ErrRefused},
