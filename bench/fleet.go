@@ -6,13 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"sync"
 	"time"
 )
-
-// killAfter is how long a worker has to end by itself when its input has ended.
-const killAfter = 5 * time.Second
 
 // fleet is the worker processes of one run. Its methods are called from one goroutine.
 type fleet struct {
@@ -23,9 +19,8 @@ type fleet struct {
 
 // worker is one process, as its parent sees it.
 type worker struct {
-	// Immutable after startWorker.
-	cmd   *exec.Cmd
-	in    io.WriteCloser
+	// Immutable after start.
+	*child
 	share share
 
 	// The fleet's goroutine only.
@@ -56,41 +51,20 @@ func startFleet(ctx context.Context, command []string, jobs []job, stderr io.Wri
 }
 
 func (f *fleet) start(ctx context.Context, command []string, j *job, stderr io.Writer) error {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Stderr = stderr
-	in, err := cmd.StdinPipe()
+	c, err := startChild(ctx, command, stderr)
 	if err != nil {
 		return err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	// A worker ends when its input does; only one that hangs is killed.
-	cmd.Cancel, cmd.WaitDelay = in.Close, killAfter
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	w := &worker{cmd: cmd, in: in, share: j.Share}
+	w := &worker{child: c, share: j.Share}
 	f.workers = append(f.workers, w)
-	f.wg.Go(func() { f.monitorWorker(w, j, out) })
+	f.wg.Go(func() { f.monitorWorker(w, j) })
 	return nil
 }
 
 // monitorWorker gives a worker its job and passes on its notices until it ends, which is its last news.
-func (f *fleet) monitorWorker(w *worker, j *job, out io.Reader) {
-	err := json.NewEncoder(w.in).Encode(command{Job: j})
-	for notices := json.NewDecoder(out); err == nil; {
-		n := new(notice)
-		if err = notices.Decode(n); err == nil {
-			f.news <- workerNews{worker: w, notice: n}
-		}
-	}
-	_ = w.in.Close()
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	f.news <- workerNews{worker: w, err: errors.Join(err, w.cmd.Wait())}
+func (f *fleet) monitorWorker(w *worker, j *job) {
+	err := converse(w.child, command{Job: j}, func(n *notice) { f.news <- workerNews{worker: w, notice: n} })
+	f.news <- workerNews{worker: w, err: err}
 }
 
 // take books a piece of news.

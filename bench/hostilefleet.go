@@ -2,11 +2,8 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"sync"
 )
 
@@ -19,9 +16,7 @@ type hostileFleet struct {
 }
 
 type hostileProcess struct {
-	// Immutable after start.
-	cmd *exec.Cmd
-	in  io.WriteCloser
+	*child // immutable after start
 
 	// Guarded by the fleet's mu.
 	last hostileTally
@@ -42,44 +37,25 @@ func startHostile(ctx context.Context, command []string, jobs []hostileJob, stde
 }
 
 func (f *hostileFleet) start(ctx context.Context, command []string, j *hostileJob, stderr io.Writer) error {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Stderr = stderr
-	in, err := cmd.StdinPipe()
+	c, err := startChild(ctx, command, stderr)
 	if err != nil {
 		return err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	cmd.Cancel, cmd.WaitDelay = in.Close, killAfter // it ends when its input does; one that hangs is killed
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	p := &hostileProcess{cmd: cmd, in: in}
+	p := &hostileProcess{child: c}
 	f.mu.Lock()
 	f.procs = append(f.procs, p)
 	f.mu.Unlock()
-	f.wg.Go(func() { f.monitorProcess(p, j, out) })
+	f.wg.Go(func() { f.monitorProcess(p, j) })
 	return nil
 }
 
 // monitorProcess gives a process its job and notes what it says until it ends.
-func (f *hostileFleet) monitorProcess(p *hostileProcess, j *hostileJob, out io.Reader) {
-	err := json.NewEncoder(p.in).Encode(j)
-	for notices := json.NewDecoder(out); err == nil; {
-		var t hostileTally
-		if err = notices.Decode(&t); err == nil {
-			f.mu.Lock()
-			p.last = t
-			f.mu.Unlock()
-		}
-	}
-	_ = p.in.Close()
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	err = errors.Join(err, p.cmd.Wait())
+func (f *hostileFleet) monitorProcess(p *hostileProcess, j *hostileJob) {
+	err := converse(p.child, j, func(t hostileTally) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		p.last = t
+	})
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p.gone, p.err = true, err

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"os"
 	"time"
 
@@ -66,9 +64,7 @@ func (c *benchIdleCmd) idle(log io.Writer, statusEvery time.Duration) bench.Idle
 
 // Run prints the report on out and everything else on err. Dropped connections are an error.
 func (c *benchIdleCmd) Run(ctx context.Context, io streams) error {
-	if c.Seed == 0 {
-		c.Seed = uint64(rand.Uint32()) + 1 // short enough to type again
-	}
+	chooseSeed(&c.Seed)
 	cfg := c.idle(io.err, statusEvery(io.err))
 	var err error
 	if cfg.Key, err = readKeyFile(c.KeyFile); err != nil {
@@ -88,7 +84,7 @@ func (c *benchIdleCmd) Run(ctx context.Context, io streams) error {
 	if report == nil {
 		return err
 	}
-	return errors.Join(c.print(io.out, report), err)
+	return errors.Join(printReport(io.out, c.JSON, report), err)
 }
 
 // ofServer names the server where it is the server that TLS failed with. One that hangs up on a ClientHello that the
@@ -102,13 +98,6 @@ func ofServer(err error) error {
 		return &client.TLSError{Peer: e.Server, Fault: client.TLSNotSpoken, Cause: err}
 	}
 	return client.ExplainTLS(e.Server, err)
-}
-
-func (c *benchIdleCmd) print(w io.Writer, r *bench.Report) error {
-	if !c.JSON {
-		return r.WriteText(w)
-	}
-	return json.NewEncoder(w).Encode(r)
 }
 
 // statusEvery is each second for a person, and rare in a file.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"cim/bench"
@@ -58,9 +56,7 @@ func (c *benchHostileCmd) config(log io.Writer) bench.HostileConfig {
 // Run prints the report on out and everything else on err. A server that died, and acknowledged messages that
 // were lost, are errors.
 func (c *benchHostileCmd) Run(ctx context.Context, io streams) error {
-	if c.Seed == 0 {
-		c.Seed = uint64(rand.Uint32()) + 1 // short enough to type again
-	}
+	chooseSeed(&c.Seed)
 	cfg := c.config(io.err)
 	var err error
 	if cfg.Key, err = readKeyFile(c.KeyFile); err != nil {
@@ -77,14 +73,7 @@ func (c *benchHostileCmd) Run(ctx context.Context, io streams) error {
 	if report == nil {
 		return err
 	}
-	return errors.Join(c.print(io.out, report), err)
-}
-
-func (c *benchHostileCmd) print(w io.Writer, r *bench.HostileReport) error {
-	if !c.JSON {
-		return r.WriteText(w)
-	}
-	return json.NewEncoder(w).Encode(r)
+	return errors.Join(printReport(io.out, c.JSON, report), err)
 }
 
 // benchAttackCmd is one process of an attack. It speaks JSON lines with the command that started it.

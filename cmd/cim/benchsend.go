@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"cim/bench"
@@ -47,9 +45,7 @@ func (c *benchSendCmd) config(log io.Writer) bench.SendConfig {
 // Run prints the report on out and everything else on err. What was acknowledged and lost, doubled or out of order, and
 // dropped connections are errors.
 func (c *benchSendCmd) Run(ctx context.Context, io streams) error {
-	if c.Seed == 0 {
-		c.Seed = uint64(rand.Uint32()) + 1 // short enough to type again
-	}
+	chooseSeed(&c.Seed)
 	cfg := c.config(io.err)
 	var err error
 	if cfg.Key, err = readKeyFile(c.KeyFile); err != nil {
@@ -69,12 +65,5 @@ func (c *benchSendCmd) Run(ctx context.Context, io streams) error {
 	if report == nil {
 		return err
 	}
-	return errors.Join(c.print(io.out, report), err)
-}
-
-func (c *benchSendCmd) print(w io.Writer, r *bench.SendReport) error {
-	if !c.JSON {
-		return r.WriteText(w)
-	}
-	return json.NewEncoder(w).Encode(r)
+	return errors.Join(printReport(io.out, c.JSON, report), err)
 }
