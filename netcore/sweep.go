@@ -9,9 +9,10 @@ import (
 
 // RenewRef names a session that the server holds.
 type RenewRef struct {
-	User   int64
-	Epoch  uint64
-	Device string
+	User    int64
+	Epoch   uint64
+	Device  string
+	Written Cursor // how far it has been written to; an inbox with less has lost its tail
 }
 
 // RenewState is what the Backend knows of a session.
@@ -172,15 +173,9 @@ type sweepBatch struct {
 	from    int
 	slots   int // of the whole table
 	refs    []RenewRef
-	at      []sweptPlace
+	slot    []uint32 // of each
 	results []RenewResult
 	doneCh  chan struct{}
-}
-
-// sweptPlace is where a session was, and how far it had been written to.
-type sweptPlace struct {
-	slot   uint32
-	pushed Cursor
 }
 
 func (b *sweepBatch) run(l *loop) {
@@ -188,7 +183,7 @@ func (b *sweepBatch) run(l *loop) {
 		b.takeDown(l)
 	} else {
 		for i, r := range b.results {
-			l.renewed(b.refs[i], b.at[i], r)
+			l.renewed(b.refs[i], b.slot[i], r)
 		}
 	}
 	b.doneCh <- struct{}{}
@@ -198,15 +193,15 @@ func (b *sweepBatch) takeDown(l *loop) {
 	b.slots = len(l.sessions)
 	for slot := b.from; slot < min(b.slots, b.from+sweepSlots); slot++ {
 		if s := l.sessions[slot]; s != nil && s.state == stateOpen {
-			b.refs = append(b.refs, RenewRef{User: s.user, Epoch: s.epoch, Device: s.device})
-			b.at = append(b.at, sweptPlace{uint32(slot), Cursor{s.logEpoch, s.pushed}})
+			b.refs = append(b.refs, RenewRef{User: s.user, Epoch: s.epoch, Device: s.device, Written: Cursor{s.logEpoch, s.pushed}})
+			b.slot = append(b.slot, uint32(slot))
 		}
 	}
 }
 
 // renewed does what follows from the Backend's word.
-func (l *loop) renewed(ref RenewRef, at sweptPlace, r RenewResult) {
-	s := l.at(at.slot, ref.User)
+func (l *loop) renewed(ref RenewRef, slot uint32, r RenewResult) {
+	s := l.at(slot, ref.User)
 	if s == nil || s.epoch != ref.Epoch {
 		if r.State == RenewRestored {
 			l.srv.release(SessionRef{ref.User, ref.Epoch}) // it ended meanwhile; its release came before and found nothing
@@ -219,19 +214,9 @@ func (l *loop) renewed(ref RenewRef, at sweptPlace, r RenewResult) {
 	case RenewReplaced:
 		l.end(s, reasonReplaced)
 	case RenewKept, RenewRestored:
-		l.compareInbox(s, at.pushed, r.Inbox)
-	}
-}
-
-// compareInbox has the session read on when the inbox is not where it should be. written is how far the session
-// had been written to before the Backend looked.
-func (l *loop) compareInbox(s *session, written Cursor, in Inbox) {
-	switch {
-	case s.behind:
-	case in.LogEpoch == written.LogEpoch && in.Last < written.Seq:
-		// The store lost the tail; told of it, it begins a new log epoch, and the session finds that.
-		l.srv.acks.post(s.user, ackWork{Ack: Ack{s.user, written}, loop: l, session: s})
-	case in.LogEpoch != s.logEpoch || in.Last > s.pushed:
-		l.fallBehind(s)
+		// What was written and is not there has begun a new log, which the session finds.
+		if in := r.Inbox; !s.behind && (in.LogEpoch != s.logEpoch || in.Last > s.pushed) {
+			l.fallBehind(s)
+		}
 	}
 }

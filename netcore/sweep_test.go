@@ -60,7 +60,7 @@ func TestSweepAsksWhoIsConnected(t *testing.T) {
 	s := start(t, b)
 	c, welcome := joinAs(t, s, 5, &cimpb.Hello{Version: 1, Device: "phone"})
 	ref := sweepOnce(t, s, b, kept(b, 5))
-	if want := (RenewRef{5, welcome.GetWelcome().GetSessionEpoch(), "phone"}); ref != want {
+	if want := (RenewRef{User: 5, Epoch: welcome.GetWelcome().GetSessionEpoch(), Device: "phone"}); ref != want {
 		t.Errorf("asked about %+v, want %+v", ref, want)
 	}
 	eventually(t, "the turn is counted", func() bool { return s.Stats().SweepTurns == 1 })
@@ -114,9 +114,19 @@ func TestSweepTellsAStoreThatLostItsTail(t *testing.T) {
 	push(t, s, Push{User: 5, Cursor: Cursor{at.LogEpoch, 1}, Body: body("one")})
 	push(t, s, Push{User: 5, Cursor: Cursor{at.LogEpoch, 2}, Body: body("two")})
 	c.expectTexts("one", "two")
-	sweepOnce(t, s, b, RenewResult{State: RenewRestored, Inbox: Inbox{LogEpoch: at.LogEpoch, Last: 1}})
-	if ack := receive(t, b.ackedCh, "the proof"); ack.User != 5 || ack.Cursor != (Cursor{at.LogEpoch, 2}) {
-		t.Errorf("the store was told %+v", ack)
+	lost := Cursor{at.LogEpoch + 1, 1}
+	b.change(5, func(box *fakeInbox) {
+		box.epoch, box.earlier, box.bodies = lost.LogEpoch, Cursor{at.LogEpoch, 1}, box.bodies[:1]
+	})
+	ref := sweepOnce(t, s, b, RenewResult{State: RenewRestored, Inbox: Inbox{LogEpoch: lost.LogEpoch, Last: lost.Seq}})
+	if ref.Written != (Cursor{at.LogEpoch, 2}) {
+		t.Errorf("the store was told that %+v had been written", ref.Written)
+	}
+	if f := c.expect(cimpb.Command_SYNC); f.GetLogEpoch() != lost.LogEpoch || f.GetFollows().GetSeq() != 1 {
+		t.Errorf("the client was told %v", f)
+	}
+	if len(b.ackedCh) > 0 {
+		t.Errorf("what nobody has handled was acknowledged: %+v", <-b.ackedCh)
 	}
 }
 
@@ -248,9 +258,9 @@ func TestSweepTakesDownWithoutGarbage(t *testing.T) {
 	for i := range 10 {
 		r.join(plainHello(int64(i + 1)))
 	}
-	b := &sweepBatch{doneCh: make(chan struct{}, 1), refs: make([]RenewRef, 0, 10), at: make([]sweptPlace, 0, 10)}
+	b := &sweepBatch{doneCh: make(chan struct{}, 1), refs: make([]RenewRef, 0, 10), slot: make([]uint32, 0, 10)}
 	if n := testing.AllocsPerRun(100, func() {
-		b.refs, b.at = b.refs[:0], b.at[:0]
+		b.refs, b.slot = b.refs[:0], b.slot[:0]
 		b.takeDown(r.loop)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

@@ -71,6 +71,9 @@ type Renewal struct {
 	Epoch    uint64
 	Instance string
 	Device   string
+	// Written is how far the session has been written to, handled or not. Above Last of the log that it is in, it proves a lost
+	// tail, as with Inbox.Ack. Zero: nothing.
+	Written Cursor
 }
 
 // RenewState is what a Renewal found.
@@ -150,7 +153,7 @@ type Inbox interface {
 	// Ack drops messages up to each cursor. It is cumulative and may come late or twice. A cursor of an earlier log
 	// counts as far as that is the same as the present one; one of a log that is not known is ignored. One of the
 	// present log above Last proves a lost tail: a new log begins behind Last, and what is stored and was not
-	// acknowledged before stays. A lost Ack may reappear after a crash.
+	// acknowledged before stays. A lost Ack may reappear after a crash. A caller may pass only what was handled.
 	Ack(ctx context.Context, acks []Ack) error
 	// Read returns messages after a place, at most limit of them and about maxBytes (at least one). A place of an earlier
 	// log is taken for its part that is the same as the present one, and a place below Acked for Acked.

@@ -11,7 +11,7 @@ import (
 func (b *backend) Renew(ctx context.Context, refs []netcore.RenewRef) []netcore.RenewResult {
 	rs := make([]route.Renewal, len(refs))
 	for i, r := range refs {
-		rs[i] = route.Renewal{User: r.User, Epoch: r.Epoch, Instance: b.instance, Device: r.Device}
+		rs[i] = route.Renewal{User: r.User, Epoch: r.Epoch, Instance: b.instance, Device: r.Device, Written: route.Cursor(r.Written)}
 	}
 	results := make([]netcore.RenewResult, len(refs))
 	var lost []int

@@ -54,16 +54,10 @@ func (a *ackRequest) finish(_ *Store, err error) {
 // ack applies one cursor. It relies on running before the appends of the round: what it drops is in the
 // database.
 func (r *round) ack(in *inbox, c route.Cursor) error {
-	same := in.shared(c.LogEpoch).Seq
-	if c.Seq > same {
-		if in.logEpoch != 0 && c.LogEpoch == in.logEpoch { // proof that the tail was lost
-			in.beginLog(r.nowMs)
-			r.change(in)
-			r.sync = true
-		}
-		c.Seq = same
+	if r.tailLost(in, c) {
+		return nil
 	}
-	if c.Seq <= in.acked {
+	if c.Seq = min(c.Seq, in.shared(c.LogEpoch).Seq); c.Seq <= in.acked {
 		return nil
 	}
 	total := in.stored
@@ -77,6 +71,16 @@ func (r *round) ack(in *inbox, c route.Cursor) error {
 	in.acked, in.dropped = c.Seq, total
 	r.change(in)
 	return nil
+}
+
+// tailLost is meta's, written down.
+func (r *round) tailLost(in *inbox, c route.Cursor) bool {
+	if !in.tailLost(c, r.nowMs) {
+		return false
+	}
+	r.change(in)
+	r.sync = true
+	return true
 }
 
 // totalAt returns the bytes of bodies stored up to and including a message.

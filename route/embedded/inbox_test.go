@@ -140,7 +140,7 @@ func TestRecords(t *testing.T) {
 		if got, err := parseMeta(m.appendTo(nil)); err != nil || !reflect.DeepEqual(got, m) {
 			t.Errorf("meta: %+v, %v; want %+v", got, err, m)
 		}
-		m.beginLog(1)
+		m.tailLost(route.Cursor{LogEpoch: m.logEpoch, Seq: m.last + 1}, 1)
 	}
 	for _, size := range []int{0, metaSize - 1, metaSize + 1, metaSize + earlierSize - 1} {
 		if _, err := parseMeta(make([]byte, size)); !errors.Is(err, errCorrupt) {
@@ -192,5 +192,22 @@ func TestAfter(t *testing.T) {
 		if got := after(tc.prefix); !bytes.Equal(got, tc.want) {
 			t.Errorf("after(%x) = %x, want %x", tc.prefix, got, tc.want)
 		}
+	}
+}
+
+// TestOldCopyOfTheFolder: an old copy took the folder's place, messages were stored, and then somebody comes who had more
+// messages than the copy, and none of those.
+func TestOldCopyOfTheFolder(t *testing.T) {
+	s := inMemory(t)
+	var last route.Appended
+	for id := uint64(1); id <= 7; id++ {
+		last = s.Append(t.Context(), []route.Entry{entry(1, id)})[0]
+	}
+	c, err := s.Claim(t.Context(), route.ClaimRequest{User: 1, Instance: "i", Cursor: route.Cursor{LogEpoch: last.LogEpoch, Seq: 9}})
+	if err != nil || c.Inbox.LogEpoch <= last.LogEpoch || c.Inbox.Acked != 0 || c.Shared.Seq != 0 {
+		t.Fatalf("claimed %+v, shared %+v, %v", c.Inbox, c.Shared, err)
+	}
+	if p, err := s.Read(t.Context(), 1, route.Cursor{LogEpoch: c.Inbox.LogEpoch}, 10, 1000); err != nil || len(p.Messages) != 7 {
+		t.Fatalf("%d messages are left, %v", len(p.Messages), err)
 	}
 }

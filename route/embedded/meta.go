@@ -54,11 +54,17 @@ func (m *meta) shared(logEpoch uint64) route.Cursor {
 	return route.Cursor{}
 }
 
-// beginLog begins a new log behind the last message. Its epoch is told to clients and never given twice.
-func (m *meta) beginLog(nowMs uint64) {
+// tailLost begins a new log when a cursor of the present one is above the last message, and reports whether it was. This store
+// loses nothing by itself: somebody has put an old copy of the folder in its place, and more may have been stored since. So
+// only what was acknowledged is known to be the same in both.
+func (m *meta) tailLost(c route.Cursor, nowMs uint64) bool {
+	if m.logEpoch == 0 || c.LogEpoch != m.logEpoch || c.Seq <= m.last {
+		return false
+	}
 	kept := m.earlier[:min(len(m.earlier), route.EarlierLogs-1)]
-	m.earlier = append([]route.Cursor{{LogEpoch: m.logEpoch, Seq: m.last}}, kept...)
-	m.logEpoch = max(m.logEpoch+1, nowMs)
+	m.earlier = append([]route.Cursor{{LogEpoch: m.logEpoch, Seq: m.acked}}, kept...)
+	m.logEpoch = max(m.logEpoch+1, nowMs) // it is told to clients and never given twice
+	return true
 }
 
 func parseMeta(value []byte) (meta, error) {

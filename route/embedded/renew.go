@@ -78,5 +78,6 @@ func (r *round) renew(q *route.Renewal) route.Renewed {
 		return route.Renewed{State: state}
 	}
 	r.nameLog(in)
+	r.tailLost(in, q.Written)
 	return route.Renewed{State: state, Inbox: in.position()}
 }

@@ -125,7 +125,9 @@ func (s *Store) Renew(ctx context.Context, renewals []route.Renewal) []route.Ren
 	for i, r := range renewals {
 		s.noteEpoch(r.Epoch)
 		key := s.keys.user(r.User)
-		calls[i] = &call{key: key, function: renewFunction, keys: []string{key}, args: []any{r.Epoch, r.Instance, r.Device}}
+		calls[i] = &call{key: key, function: renewFunction, keys: []string{key}, args: []any{
+			r.Epoch, r.Instance, r.Device, r.Written.LogEpoch, r.Written.Seq,
+		}}
 	}
 	s.do(ctx, calls...)
 	answers := make([]route.Renewed, len(renewals))

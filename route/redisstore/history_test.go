@@ -114,8 +114,8 @@ func TestLogGoesOnOverRestarts(t *testing.T) {
 func TestSessionEpochsRiseWhateverTheClockOfANewMaster(t *testing.T) {
 	server := redistest.Start(t)
 	s := open(t, urlOf(server))
-	lost := uint64(time.Now().Add(time.Hour).UnixMilli())
-	s.Renew(t.Context(), []route.Renewal{{User: 1, Epoch: lost, Instance: "i1"}}) // the old master's clock, an hour ahead
+	lost := uint64(time.Now().Add(30 * time.Second).UnixMilli())
+	s.Renew(t.Context(), []route.Renewal{{User: 1, Epoch: lost, Instance: "i1"}}) // the old master's clock is ahead
 	server.Kill(t)
 	server.Restart(t)
 	redistest.Until(t, "Redis is back", func(ctx context.Context) error { return s.Release(ctx, 1, 1) })
@@ -130,5 +130,10 @@ func TestSessionEpochsRiseWhateverTheClockOfANewMaster(t *testing.T) {
 	other := claim(t, open(t, urlOf(server), func(c *Config) { c.Prefix = s.cfg.Prefix }), route.ClaimRequest{User: 2, Instance: "i3"})
 	if other.Epoch >= lost {
 		t.Errorf("who has heard of no such epoch was given %d", other.Epoch)
+	}
+	// A clock that is wrong by hours does not make everybody's sessions look young.
+	s.Renew(t.Context(), []route.Renewal{{User: 3, Epoch: lost + 3_600_000, Instance: "i1"}})
+	if c := claim(t, s, route.ClaimRequest{User: 4, Instance: "i1"}); c.Epoch > lost+60_000 {
+		t.Errorf("session epoch %d, where one user's was %d", c.Epoch, lost+3_600_000)
 	}
 }

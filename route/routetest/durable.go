@@ -66,6 +66,7 @@ func namesSurvive(t *testing.T, d Durable, restart restartFunc) {
 
 func logEpochSurvives(t *testing.T, d Durable, restart restartFunc) {
 	epoch := fill(t, d.Store(), user, 5)
+	ack(t, d.Store(), user, epoch, 5)
 	ack(t, d.Store(), user, epoch, 9)
 	want := position(t, d.Store(), user)
 	restart(d, t)

@@ -20,6 +20,7 @@ func TestStore(t *testing.T, open func(testing.TB) Store) {
 		{"an append tells the holder", appendTellsHolder},
 		{"no message falls between claim and append", claimAgainstAppend},
 		{"a renewal tells the inbox", renewTellsInbox},
+		{"a renewal of a session that was written more changes the log epoch", renewProvesLostTail},
 		{"a renewal names the log epoch of the first message", renewNamesEpoch},
 		{"an append tells the restored holder", appendTellsRestored},
 		{"no message falls between renewal and append", renewAgainstAppend},
@@ -68,17 +69,40 @@ func claimOtherEpoch(t *testing.T, s Store) {
 func claimAboveLast(t *testing.T, s Store) {
 	epoch := fill(t, s, user, 5)
 	c := claim(t, s, route.ClaimRequest{User: user, Instance: "i1", Cursor: route.Cursor{LogEpoch: epoch, Seq: 9}})
-	if c.Inbox.LogEpoch <= epoch || c.Inbox.Last != 5 || c.Inbox.Acked != 5 {
+	if c.Inbox.LogEpoch <= epoch || c.Inbox.Last != 5 || c.Inbox.Acked != 0 {
 		t.Fatalf("inbox is %+v; the log epoch was %d", c.Inbox, epoch)
 	}
-	if want := (route.Cursor{LogEpoch: epoch, Seq: 5}); c.Shared != want {
-		t.Fatalf("shared %+v, want %+v", c.Shared, want)
+	if c.Shared.LogEpoch != epoch || c.Shared.Seq > 5 {
+		t.Fatalf("shared %+v; the log of epoch %d had 5 messages", c.Shared, epoch)
 	}
+	wantSeqs(t, read(t, s, user, 0, 10, 1<<20), 1, 5)
+}
+
+// renewProvesLostTail: a session was written more than there is, and has handled none of it.
+func renewProvesLostTail(t *testing.T, s Store) {
+	epoch := fill(t, s, user, 5)
+	c := claim(t, s, route.ClaimRequest{User: user, Device: "phone", Instance: "i1"})
+	for _, written := range []route.Cursor{{}, {LogEpoch: epoch, Seq: 5}, {LogEpoch: epoch + 1, Seq: 9}} {
+		q := renewal(user, "i1", c.Epoch)
+		q.Written = written
+		if got := renew(t, s, q); got.Inbox != (route.Position{LogEpoch: epoch, Last: 5}) {
+			t.Fatalf("written %+v: inbox is %+v", written, got.Inbox)
+		}
+	}
+	q := renewal(user, "i1", c.Epoch)
+	q.Written = route.Cursor{LogEpoch: epoch, Seq: 6}
+	got := renew(t, s, q)
+	if got.State != route.RenewKept || got.Inbox.LogEpoch <= epoch || got.Inbox.Last != 5 || got.Inbox.Acked != 0 {
+		t.Fatalf("written %+v: %+v", q.Written, got)
+	}
+	wantPosition(t, s, user, got.Inbox)
+	wantSeqs(t, read(t, s, user, 0, 10, 1<<20), 1, 5)
 }
 
 // claimEarlierLog presents cursors of the log before, which was longer than it is known to be.
 func claimEarlierLog(t *testing.T, s Store) {
 	before := fill(t, s, user, 5)
+	ack(t, s, user, before, 5)
 	ack(t, s, user, before, 9)
 	now := appendOne(t, s, message(user, 6)).LogEpoch
 	for _, seq := range []uint64{3, 5, 6, 9} {

@@ -27,8 +27,9 @@ local function claim(keys, args)
     end
   end
 
-  -- The clock of a new master may be behind, and the last epochs that the old one gave may be lost.
-  local known = tonumber(args[10])
+  -- The clock of a new master may be behind, and the last epochs that the old one gave may be lost. By a minute at most:
+  -- an epoch says how old a session is, and one clock that is wrong must not take that from all of them.
+  local known = math.min(tonumber(args[10]), now + 60000)
   local epoch = text(math.max(stored + 1, now < known and known + 1 or now))
   redis.call('HSET', keys[1], 'e', epoch, 'o', args[1], 'd', args[2])
   h[3] = h[3] or name_log(keys[1], time)

@@ -55,16 +55,21 @@ local function shared(h, epoch)
   return nil
 end
 
+-- A seq above the last one of the present log proves that its tail was lost: somebody has more than there is. Then a new
+-- log begins. h holds s, a, l, b; h[3] and h[4] are kept up to date. Returns whether that was so.
+local function tail_lost(user, h, epoch, seq)
+  local last = tonumber(h[1] or 0)
+  if epoch ~= h[3] or seq <= last then return false end
+  h[3], h[4] = begin_log(user, epoch, h[4], last, redis.call('TIME'))
+  return true
+end
+
 -- Acknowledges up to seq of the log of an epoch, as far as that is the same as the present log. h holds the fields s, a, l,
--- b, t, x. A seq above the last one of the present log proves that its tail was lost: its receiver has more than there is.
--- Returns what is acknowledged afterwards; h[3] and h[4] are kept up to date.
+-- b, t, x. Returns what is acknowledged afterwards.
 local function acknowledge(user, inbox, h, epoch, seq)
   local last, acked = tonumber(h[1] or 0), tonumber(h[2] or 0)
-  local same = shared(h, epoch) or 0
-  if seq > same then
-    if epoch == h[3] then h[3], h[4] = begin_log(user, epoch, h[4], last, redis.call('TIME')) end
-    seq = same
-  end
+  if tail_lost(user, h, epoch, seq) then return acked end
+  seq = math.min(seq, shared(h, epoch) or 0)
   if seq <= acked then return acked end
   local total = h[5]
   if seq < last then
