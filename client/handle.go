@@ -18,11 +18,9 @@ func (c *Client) monitorQueue(ctx context.Context) {
 			case <-c.stopCh:
 			}
 		case it.note != nil:
-			c.acks.restart(it.at)
-			c.save(it.at)
+			c.acks.reset(it.at, time.Now())
+			c.save(c.acks.place())
 			c.tell(*it.note)
-		case it.renames():
-			c.handled(it, left == 0)
 		case !c.handOver(ctx, it.msg):
 			return
 		default:
@@ -52,7 +50,7 @@ func (c *Client) handOver(ctx context.Context, m Message) bool {
 func (c *Client) handled(it item, idle bool) {
 	cn := c.current()
 	if it.at != (Cursor{}) {
-		c.save(it.at)
+		c.save(c.acks.current(it.at))
 		if c.acks.handled(it.at, idle, time.Now()) && cn != nil {
 			signal(cn.wakeCh)
 		}

@@ -81,64 +81,75 @@ func (in *inbox) caughtUp(now time.Time) (Cursor, bool) {
 	return in.received, true
 }
 
+// turn is what a SYNC or a WELCOME has changed.
+type turn struct {
+	before, after uint64       // the log goes by another epoch; 0: it does not
+	note          *StateChange // for the application; nil: none
+	at            Cursor       // of note: the log goes on behind it
+}
+
 // gone applies a server's SYNC: everything up to c is no longer in the log, which goes on from that of follows (zero: the
-// server does not know of it). It returns the notes for the Handler's queue.
-func (in *inbox) gone(c, follows Cursor) []item {
+// server does not know of it).
+func (in *inbox) gone(c, follows Cursor) turn {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if !in.known {
 		in.restart(c)
-		return nil
+		return turn{}
 	}
-	notes, reset := in.carryOver(c, follows)
-	if before := in.received; !reset && c.Seq > before.Seq {
+	t := in.carryOver(c, follows)
+	if before := in.received; t.note == nil && c.Seq > before.Seq {
 		in.restart(c)
-		notes = append(notes, item{note: &StateChange{State: StateLogGap, From: before.Seq + 1, To: c.Seq}, at: c})
+		t.note, t.at = &StateChange{State: StateLogGap, From: before.Seq + 1, To: c.Seq}, c
 	}
-	return notes
+	return t
 }
 
 // carryOver goes over to the log of base, if that is another one. When all that was received is in it too, nothing has
-// happened but that its places have another name. Otherwise the end of the log before was lost: reset. It must be called
-// with mu held and the inbox known.
-func (in *inbox) carryOver(base, follows Cursor) (notes []item, reset bool) {
+// happened but that its places have another name. Otherwise the end of the log before was lost. It must be called with mu
+// held and the inbox known.
+func (in *inbox) carryOver(base, follows Cursor) turn {
 	before := in.received
 	if before.LogEpoch == base.LogEpoch {
-		return nil, false
+		return turn{}
 	}
 	if follows.LogEpoch == before.LogEpoch && before.Seq <= follows.Seq {
 		in.received.LogEpoch = base.LogEpoch
-		return []item{{at: in.received}}, false
+		return turn{before: before.LogEpoch, after: base.LogEpoch}
 	}
 	if follows.LogEpoch == before.LogEpoch {
 		base.Seq = max(base.Seq, follows.Seq)
 	}
+	return in.reset(base)
+}
+
+// reset must be called with mu held.
+func (in *inbox) reset(base Cursor) turn {
 	in.restart(base)
-	return []item{{note: &StateChange{State: StateLogReset}, at: base}}, true
+	return turn{note: &StateChange{State: StateLogReset}, at: base}
 }
 
 // welcomed takes over what WELCOME says of the inbox to a LOGIN that came when the inbox had been received up to
-// shown; more may have come since, on another connection. follows is as for gone. It returns the notes for the
-// Handler's queue, and whether the log was reset. An inbox that is shorter than what was received has lost its tail
-// even if its epoch does not say so: without this check every new message would look like a duplicate.
-func (in *inbox) welcomed(w *cimpb.Welcome, follows, shown Cursor) (notes []item, reset bool) {
+// shown; more may have come since, on another connection. follows is as for gone. An inbox that is
+// shorter than what was received has lost its tail even if its epoch does not say so: without this check every new
+// message would look like a duplicate.
+func (in *inbox) welcomed(w *cimpb.Welcome, follows, shown Cursor) turn {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	base := Cursor{LogEpoch: w.GetInbox().GetLogEpoch(), Seq: w.GetAcked()}
 	in.behind, in.asked = false, time.Time{}
 	if !in.known {
 		in.restart(base)
-		return nil, false
+		return turn{}
 	}
 	if shown.LogEpoch == base.LogEpoch && w.GetInbox().GetSeq() < shown.Seq {
-		in.restart(base)
-		return []item{{note: &StateChange{State: StateLogReset}, at: base}}, true
+		return in.reset(base)
 	}
-	notes, reset = in.carryOver(base, follows)
-	if !reset && base.Seq > in.received.Seq { // another device of the user has handled more
+	t := in.carryOver(base, follows)
+	if t.note == nil && base.Seq > in.received.Seq { // another device of the user has handled more
 		in.restart(base)
 	}
-	return notes, reset
+	return t
 }
 
 // place is how far the inbox has been received.

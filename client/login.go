@@ -95,7 +95,7 @@ func (c *Client) loginFrame(at *loginAnswer) *cimpb.Frame {
 		Version: protocolVersion, Token: at.Ticket, Device: c.opts.Device,
 		HeartbeatMs: uint32(c.opts.Heartbeat / time.Millisecond),
 	}
-	if done := c.acks.place(); done.Seq != 0 {
+	if done := c.acks.place(); done != (Cursor{}) { // of a Seq of 0, too: it names the log
 		hello.Cursors = []*cimpb.Cursor{{LogEpoch: done.LogEpoch, Seq: done.Seq}}
 	}
 	return &cimpb.Frame{Cmd: cimpb.Command_LOGIN, UserId: c.me.ID, Text: at.Name, Hello: hello}

@@ -302,7 +302,7 @@ func TestWelcomedWhileMoving(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in := &inbox{}
 			in.restart(Cursor{LogEpoch: 1, Seq: 3})
-			if _, reset := in.welcomed(w, Cursor{}, tc.shown); reset != tc.reset {
+			if reset := in.welcomed(w, Cursor{}, tc.shown).note != nil; reset != tc.reset {
 				t.Errorf("reset %v, want %v", reset, tc.reset)
 			}
 		})

@@ -2,16 +2,12 @@ package client
 
 import "sync"
 
-// item is one thing for the Handler: a message, or a note about the log at its place between messages. A note without a
-// StateChange is not for the Handler: what is handled goes by another log epoch from there.
+// item is one thing for the Handler: a message, or a note about the log at its place between messages.
 type item struct {
-	msg  Message      // not of a note
-	note *StateChange // StateLogReset or StateLogGap
+	msg  Message
+	note *StateChange // StateLogReset or StateLogGap; then msg is not set
 	at   Cursor       // what is handled once this is; zero: the message was not stored
 }
-
-// renames reports whether it is a note that is not for the Handler.
-func (it *item) renames() bool { return it.note == nil && it.msg.Seq == 0 && it.at != Cursor{} }
 
 // queue carries items from the goroutine that reads to the one that calls the Handler. It is bounded in
 // number and weight, but for notes, which are few. A channel would take its full size from the start.
@@ -41,13 +37,16 @@ func (q *queue) put(it item) bool {
 	return true
 }
 
-// putNotes adds notes, full or not.
-func (q *queue) putNotes(notes []item) {
+// putNote adds a note, full or not. It takes the place of notes that no message has come after: a server cannot fill the
+// queue with them.
+func (q *queue) putNote(change StateChange, at Cursor) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, it := range notes {
-		q.push(it)
+	for n := len(q.items); n > q.head && q.items[n-1].note != nil; n-- {
+		change = q.items[n-1].note.and(change)
+		q.items = q.items[:n-1]
 	}
+	q.push(item{note: &change, at: at})
 }
 
 func (q *queue) push(it item) {

@@ -24,7 +24,7 @@ func TestQueueIsBounded(t *testing.T) {
 			if n != tt.want || q.roomy() {
 				t.Errorf("took %d, want %d; roomy %v", n, tt.want, q.roomy())
 			}
-			q.putNotes([]item{{note: &StateChange{State: StateLogGap}, at: Cursor{1, 1}}})
+			q.putNote(StateChange{State: StateLogGap}, Cursor{1, 1})
 			for left := n; left >= 0; left-- {
 				it, behind, ok := q.take()
 				if !ok || behind != left || (it.note != nil) != (left == 0) {
@@ -82,5 +82,36 @@ func TestQueueSlidesInsteadOfGrowing(t *testing.T) {
 	}
 	if cap(q.items) > 64 {
 		t.Errorf("room for %d items, for 10", cap(q.items))
+	}
+}
+
+// TestNotesOfAQueueAreFew: a server that says SYNC again and again does not fill it.
+func TestNotesOfAQueueAreFew(t *testing.T) {
+	gap := func(from, to uint64) StateChange { return StateChange{State: StateLogGap, From: from, To: to} }
+	reset := StateChange{State: StateLogReset}
+	for _, tt := range []struct {
+		name  string
+		notes []StateChange
+		want  StateChange
+	}{
+		{"gaps", []StateChange{gap(2, 5), gap(6, 9)}, gap(2, 9)},
+		{"a gap and a reset", []StateChange{gap(2, 5), reset}, reset},
+		{"a reset and a gap", []StateChange{reset, gap(2, 5), gap(6, 9)}, reset},
+		{"resets", []StateChange{reset, reset}, reset},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q := newQueue()
+			q.put(item{msg: Message{Text: "x"}})
+			for i, n := range tt.notes {
+				q.putNote(n, Cursor{1, uint64(i)})
+			}
+			if it, left, _ := q.take(); it.msg.Text != "x" || left != 1 {
+				t.Fatalf("took %+v with %d behind", it, left)
+			}
+			it, left, _ := q.take()
+			if it.note == nil || *it.note != tt.want || left != 0 || it.at.Seq != uint64(len(tt.notes)-1) {
+				t.Errorf("took %+v at %+v with %d behind, want %+v", it.note, it.at, left, tt.want)
+			}
+		})
 	}
 }

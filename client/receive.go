@@ -36,7 +36,7 @@ func (c *Client) dispatch(cn *conn, v *frame.View, payload []byte) error {
 		c.outbox.answered(v.ClientMsgID, readSent(v))
 	case cimpb.Command_SYNC:
 		if v.Group == 0 {
-			c.queue.putNotes(c.inbox.gone(Cursor{LogEpoch: v.LogEpoch, Seq: v.Seq}, readCursor(v.Follows)))
+			c.turned(cn, c.inbox.gone(Cursor{LogEpoch: v.LogEpoch, Seq: v.Seq}, readCursor(v.Follows)))
 		}
 	case cimpb.Command_KICK:
 		if v.Seq == cn.session.Epoch { // a KICK of an earlier session of ours may come late
@@ -64,7 +64,7 @@ func (c *Client) arrived(cn *conn, m Message) {
 	case ahead:
 		c.missing(cn)
 	case newEpoch:
-		c.queue.putNotes(c.inbox.gone(Cursor{LogEpoch: m.LogEpoch, Seq: m.Seq - 1}, Cursor{}))
+		c.turned(cn, c.inbox.gone(Cursor{LogEpoch: m.LogEpoch, Seq: m.Seq - 1}, Cursor{}))
 		c.inTurn(cn, m)
 	case inTurn:
 		c.inTurn(cn, m)
@@ -104,6 +104,17 @@ func (c *Client) missing(cn *conn) {
 	c.gaps.Add(1)
 	if from, ok := c.inbox.askNow(time.Now()); ok {
 		cn.sync(from)
+	}
+}
+
+// turned passes on what has become of the log.
+func (c *Client) turned(cn *conn, t turn) {
+	if t.after != 0 {
+		c.acks.rename(t.before, t.after, time.Now())
+		signal(cn.wakeCh)
+	}
+	if t.note != nil {
+		c.queue.putNote(*t.note, t.at)
 	}
 }
 

@@ -173,6 +173,97 @@ func TestLogGoesOnUnderAnotherEpoch(t *testing.T) {
 	})
 }
 
+// TestLogIsRenamedWhileTheHandlerHangs: what waits in the queue has the old name, and LOGIN the one that the inbox has been
+// received under, so that the answer is about that.
+func TestLogIsRenamedWhileTheHandlerHangs(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fake) {
+		rec, goCh, n := newRecorder(), make(chan struct{}), 0
+		rec.fail = func(context.Context, Message) error {
+			if n++; n == 2 {
+				<-goCh
+			}
+			return nil
+		}
+		cursors := &memoryCursors{}
+		_, p := s.connect(t, rec, func(o *Options) { o.Cursors = cursors })
+		rec.state(t, StateConnected)
+		for seq := range uint64(3) {
+			p.message(1, seq+1, fmt.Sprint(seq+1))
+		}
+		rec.texts(t, "1", "2")
+		p.send(&cimpb.Frame{Cmd: cimpb.Command_SYNC, LogEpoch: 2, Seq: 1, Follows: &cimpb.Cursor{LogEpoch: 1, Seq: 3}})
+		p.message(2, 4, "4")
+		synctest.Wait()
+		s.set(func() {
+			s.welcome.Inbox, s.welcome.Acked = &cimpb.Cursor{LogEpoch: 3, Seq: 5}, 1
+			s.follows = &cimpb.Cursor{LogEpoch: 2, Seq: 4}
+		})
+		p.Close()
+		p = receive(t, s.peerCh)
+		if at := p.login.Hello.Cursors[0]; at.LogEpoch != 2 || at.Seq != 1 {
+			t.Errorf("LOGIN says %v", at)
+		}
+		for seq := uint64(2); seq <= 5; seq++ {
+			p.message(3, seq, fmt.Sprint(seq))
+		}
+		synctest.Wait()
+		close(goCh)
+		rec.texts(t, "3", "4", "5")
+		pass(time.Second)
+		rec.wantNoReset(t)
+		if cursors.at != (Cursor{3, 5}) {
+			t.Errorf("the cursor is %+v", cursors.at)
+		}
+		last := &cimpb.Frame{}
+		for len(p.frameCh) > 0 {
+			last = <-p.frameCh
+		}
+		if last.Cmd != cimpb.Command_ACK || last.LogEpoch != 3 || last.Seq != 5 {
+			t.Errorf("the last frame is %v", last)
+		}
+	})
+}
+
+// TestLogIsRenamedBeforeAnythingWasHandled: LOGIN names the log all the same.
+func TestLogIsRenamedBeforeAnythingWasHandled(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fake) {
+		rec, goCh := newRecorder(), make(chan struct{})
+		rec.fail = func(context.Context, Message) error { <-goCh; return nil }
+		_, p := s.connect(t, rec)
+		p.message(1, 1, "1")
+		p.message(1, 2, "2")
+		synctest.Wait()
+		s.set(func() {
+			s.welcome.Inbox, s.follows = &cimpb.Cursor{LogEpoch: 2, Seq: 3}, &cimpb.Cursor{LogEpoch: 1, Seq: 2}
+		})
+		p.Close()
+		p = receive(t, s.peerCh)
+		if len(p.login.Hello.Cursors) != 1 || p.login.Hello.Cursors[0].LogEpoch != 1 {
+			t.Errorf("LOGIN says %v", p.login.Hello.Cursors)
+		}
+		for seq := range uint64(3) {
+			p.message(2, seq+1, fmt.Sprint(seq+1))
+		}
+		synctest.Wait()
+		close(goCh)
+		rec.texts(t, "1", "2", "3")
+		pass(time.Second)
+		rec.wantNoReset(t)
+		if len(rec.msgCh) > 0 {
+			t.Errorf("handed over again: %q", (<-rec.msgCh).Text)
+		}
+	})
+}
+
+func (r *recorder) wantNoReset(t *testing.T) {
+	t.Helper()
+	for len(r.stateCh) > 0 {
+		if s := <-r.stateCh; s.State == StateLogReset {
+			t.Error("told that messages may be lost")
+		}
+	}
+}
+
 // TestLogThatLostItsEnd: what is left of the log before is not handed over again.
 func TestLogThatLostItsEnd(t *testing.T) {
 	bubble(t, func(t *testing.T, s *fake) {
@@ -189,6 +280,14 @@ func TestLogThatLostItsEnd(t *testing.T) {
 		rec.state(t, StateLogReset)
 		if len(rec.stateCh) > 0 {
 			t.Errorf("told more than the reset: %v", <-rec.stateCh)
+		}
+		pass(time.Second)
+		last := &cimpb.Frame{}
+		for len(p.frameCh) > 0 {
+			last = <-p.frameCh
+		}
+		if last.Cmd != cimpb.Command_ACK || last.LogEpoch != 5 || last.Seq != 3 {
+			t.Errorf("the last frame is %v", last)
 		}
 	})
 }
@@ -301,8 +400,8 @@ func TestMessageInTheQueueIsNotTakenTwice(t *testing.T) {
 		s.set(func() { s.welcome.Inbox.Seq = 2 })
 		p.Close()
 		p = receive(t, s.peerCh)
-		if len(p.login.Hello.Cursors) != 0 {
-			t.Errorf("hello says %v, but nothing was handled", p.login.Hello.Cursors)
+		if at := p.login.Hello.Cursors; len(at) != 1 || at[0].LogEpoch != 1 || at[0].Seq != 0 {
+			t.Errorf("hello says %v, but nothing was handled", at)
 		}
 		p.message(1, 1, "1")
 		p.message(1, 2, "2")

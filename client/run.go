@@ -83,9 +83,9 @@ func (c *Client) adopt(cn *conn) {
 	if cn.welcome.GetInbox() == nil {
 		return
 	}
-	notes, reset := c.inbox.welcomed(cn.welcome, cn.follows, cn.shown)
-	c.queue.putNotes(notes)
-	if !reset {
+	t := c.inbox.welcomed(cn.welcome, cn.follows, cn.shown)
+	c.turned(cn, t)
+	if t.note == nil {
 		c.acks.welcomed(Cursor{LogEpoch: cn.welcome.GetInbox().GetLogEpoch(), Seq: cn.welcome.GetAcked()}, time.Now())
 	}
 }

@@ -44,6 +44,17 @@ type StateChange struct {
 	From, To uint64        // StateLogGap: first and last seq that is gone
 }
 
+// and is one change in place of two about a log, the second right behind the first.
+func (s *StateChange) and(next StateChange) StateChange {
+	switch {
+	case s.State == StateLogReset:
+		return *s // and what is missing behind it may be lost, too
+	case next.State == StateLogGap:
+		next.From = s.From
+	}
+	return next
+}
+
 // Session describes the connection of the moment.
 type Session struct {
 	Connected bool
