@@ -19,8 +19,9 @@ type claiming struct {
 	epoch   uint64 // of the newest claim that was granted and is on its way to its loop
 	ended   uint64 // sessions and reservations up to this epoch were kicked meanwhile
 	logins  uint32
+	goodbye uint64 // of those, up to here for another reason than that a newer session took over
+	why     Reason // of goodbye
 	touched bool   // a stored message came for them meanwhile
-	why     Reason // of ended
 }
 
 // hub finds the session of a user. Safe for concurrent use; sharded so that loops seldom meet.
@@ -90,8 +91,11 @@ func (h *hub) end(user int64, epoch uint64, why Reason) (at place, live, here bo
 	}
 	here = s.cancel(user, epoch)
 	c, waits := s.claiming[user]
-	if waits && epoch >= c.ended {
-		c.ended, c.why = epoch, why
+	if waits {
+		c.ended = max(c.ended, epoch)
+		if why != reasonReplaced && epoch >= c.goodbye {
+			c.goodbye, c.why = epoch, why
+		}
 		s.claiming[user] = c
 	}
 	return place{}, false, here || waits
@@ -126,7 +130,8 @@ type opening struct {
 }
 
 // install ends a claim with the session at p, which came to fulfil the reservation of an epoch; 0: of none. Only a higher
-// epoch replaces an entry.
+// epoch replaces an entry. A goodbye to the reservation is one to the session; that a newer session took over from the
+// reservation is not, since this one is newer still.
 func (h *hub) install(user int64, p place, reserved uint64) opening {
 	s := h.shard(user)
 	s.mu.Lock()
@@ -135,8 +140,10 @@ func (h *hub) install(user int64, p place, reserved uint64) opening {
 	o := opening{touched: s.endClaim(user)}
 	o.old, o.replaced = s.live[user]
 	switch {
-	case p.epoch <= c.ended || reserved != 0 && reserved <= c.ended:
+	case p.epoch <= c.goodbye || reserved != 0 && reserved <= c.goodbye:
 		return opening{kicked: true, why: c.why, touched: o.touched}
+	case p.epoch <= c.ended:
+		return opening{kicked: true, why: reasonReplaced, touched: o.touched}
 	case o.replaced && o.old.epoch >= p.epoch:
 		return opening{why: reasonReplaced, touched: o.touched}
 	}

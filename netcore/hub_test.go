@@ -75,7 +75,8 @@ type hubModel struct {
 	claims  int
 	granted uint64 // newest epoch on its way to a loop
 	ended   uint64 // epochs up to here were kicked during a claim
-	why     Reason // the last of them
+	goodbye uint64 // and up to here not because they were replaced,
+	why     Reason // but for that
 	touched bool
 	held    *reservation
 }
@@ -92,7 +93,7 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 				t.Errorf("it fulfils reservation %d", reserved)
 			}
 			if m.claims++; m.claims == 1 {
-				m.touched, m.granted, m.ended, m.why = false, 0, 0, 0
+				m.touched, m.granted, m.ended, m.goodbye, m.why = false, 0, 0, 0, 0
 			}
 		},
 		"answer": func(t *rapid.T) {
@@ -103,7 +104,7 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 		},
 		"end": func(t *rapid.T) {
 			e := epoch.Draw(t, "epoch")
-			why := rapid.SampledFrom([]Reason{reasonReplaced, reasonLoggedOut}).Draw(t, "why")
+			why := rapid.SampledFrom([]Reason{reasonReplaced, reasonLoggedOut, reasonDisabled}).Draw(t, "why")
 			at, live, here := m.end(modelUser, e, why)
 			reserved := m.held != nil && m.held.epoch == e
 			if live != (m.live == e) || live && at.epoch != e || here != (!live && (reserved || m.claims > 0)) {
@@ -112,8 +113,11 @@ func (m *hubModel) actions() map[string]func(*rapid.T) {
 			if !live && reserved {
 				m.held = nil
 			}
-			if !live && m.claims > 0 && e >= m.ended {
-				m.ended, m.why = e, why
+			if !live && m.claims > 0 {
+				m.ended = max(m.ended, e)
+				if why != reasonReplaced && e >= m.goodbye {
+					m.goodbye, m.why = e, why
+				}
 			}
 			m.gone(e)
 		},
@@ -191,12 +195,13 @@ func (m *hubModel) needClaim(t *rapid.T) {
 func (m *hubModel) grant(t *rapid.T, epoch, reserved uint64) {
 	m.needClaim(t)
 	o := m.install(modelUser, place{epoch: epoch}, reserved)
-	kicked := epoch <= m.ended || reserved != 0 && reserved <= m.ended
+	bidden := epoch <= m.goodbye || reserved != 0 && reserved <= m.goodbye
+	kicked := bidden || epoch <= m.ended
 	if o.ok != (epoch > m.live && !kicked) || o.kicked != kicked || o.touched != m.touched {
 		t.Errorf("epoch %d for reservation %d over %d, ended up to %d: %+v", epoch, reserved, m.live, m.ended, o)
 	}
-	if kicked && o.why != m.why || !kicked && !o.ok && o.why != reasonReplaced {
-		t.Errorf("it does not open: %s, want %s", o.why, m.why)
+	if bidden && o.why != m.why || !bidden && !o.ok && o.why != reasonReplaced {
+		t.Errorf("it does not open: %s, want %s or replaced", o.why, m.why)
 	}
 	if o.replaced != (o.ok && m.live != 0) || o.replaced && o.old.epoch != m.live {
 		t.Errorf("replaced %v: %+v, had %d", o.replaced, o.old, m.live)
@@ -296,5 +301,20 @@ func TestHubUnderFire(t *testing.T) {
 	}
 	if !h.endedAll() {
 		t.Error("claims are left over")
+	}
+}
+
+// TestLateKickOfAReservation: a login elsewhere had replaced a reservation, and the LOGIN that came for that has replaced the
+// login. The kick of the reservation comes last, and ends nothing.
+func TestLateKickOfAReservation(t *testing.T) {
+	for why, opens := range map[Reason]bool{reasonReplaced: true, reasonLoggedOut: false} {
+		h := newHub()
+		h.reserve(1, &reservation{epoch: 50})
+		reserved := h.beginClaim(1)
+		h.answered(1, 80)
+		h.end(1, 50, why)
+		if o := h.install(1, place{epoch: 80}, reserved); o.ok != opens || !opens && o.why != why {
+			t.Errorf("kicked because %v: %+v", why, o)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Deliver routes each send and says what became of it, in order. Sends to one receiver with the same QoS
@@ -204,8 +205,13 @@ func (d *delivery) broadcast(ctx context.Context, b Broadcast) int {
 			then = append(then, listedPeer{p, s.Instance})
 		}
 	}
-	return d.broadcastTo(ctx, first, b) + d.broadcastTo(ctx, then, b)
+	head, cancel := context.WithTimeout(ctx, drainHeadStart)
+	defer cancel()
+	return d.broadcastTo(head, first, b) + d.broadcastTo(ctx, then, b)
 }
+
+// drainHeadStart is how long the others wait for servers that drain, and may hang.
+const drainHeadStart = 100 * time.Millisecond
 
 // listedPeer is a Peer with the instance that it is.
 type listedPeer struct {

@@ -179,6 +179,13 @@ func TestDeliverToEveryoneByWayOfDrainingServersFirst(t *testing.T) {
 	if o := c.deliver(route.Send{From: 7, Everyone: true}); o.Err != nil || o.Reached != 2 {
 		t.Fatalf("outcome %+v", o)
 	}
+	for _, name := range []string{"s1", "s3"} {
+		c.peers[name].onCast = nil
+	}
+	draining.hangs = true
+	if o := c.deliver(route.Send{From: 7, Everyone: true}); o.Err != nil || o.Reached != 1 || len(c.peers["s1"].broadcasts) != 2 {
+		t.Fatalf("while the one that drains hangs: outcome %+v, %d messages at another", o, len(c.peers["s1"].broadcasts))
+	}
 }
 
 // Nobody waits for a server that does not answer, but for a moment: the other receivers' senders are in the same batch.

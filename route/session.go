@@ -149,7 +149,7 @@ func (r *Router) endPrevious(ctx context.Context, req ClaimRequest, previous Loc
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.PushPatience)
 	defer cancel()
 	if _, err := p.Kick(ctx, req.User, previous.Epoch, KickReplaced); err != nil {
-		r.cfg.Logger.Warn("the server of a replaced session does not answer, and is told when it does", "user", req.User, "instance", previous.Instance, "err", err)
+		r.cfg.Logger.Warn("the server of a replaced session was not told; it is when it answers, or it finds out by itself", "user", req.User, "instance", previous.Instance, "err", err)
 	}
 }
 
@@ -175,7 +175,7 @@ func (r *Router) end(ctx context.Context, user int64, why KickReason) error {
 	}
 	if p, ok := r.peer(at[0].Instance); ok {
 		if _, err := p.Kick(ctx, user, at[0].Epoch, why); err != nil {
-			r.cfg.Logger.Warn("the server of a session to end does not answer, and is told when it does", "user", user, "instance", at[0].Instance, "err", err)
+			r.cfg.Logger.Warn("the server of a session to end was not told; it is when it answers, or it finds out by itself", "user", user, "instance", at[0].Instance, "err", err)
 		}
 	}
 	return r.cfg.Directory.Release(ctx, user, at[0].Epoch)

@@ -16,7 +16,7 @@ const maxMissed = 1 << 14
 type missed struct {
 	mu    sync.Mutex
 	users map[int64]struct{} // guarded by mu; who is to read on
-	kicks map[int64]kick     // guarded by mu; by user
+	kicks map[kick]struct{}  // guarded by mu; sessions to end
 }
 
 // kick is a session to end. To say it twice does no harm: no other session has its epoch.
@@ -26,8 +26,7 @@ type kick struct {
 	why   route.KickReason
 }
 
-// add returns how many kicks there was no room for. Of several of one user the newest epoch stays: when that session began
-// there, it ended the others.
+// add returns how many kicks there was no room for.
 func (m *missed) add(kicks []kick, users []int64) (left int) {
 	if len(kicks)+len(users) == 0 {
 		return 0
@@ -35,17 +34,14 @@ func (m *missed) add(kicks []kick, users []int64) (left int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, k := range kicks {
-		old, known := m.kicks[k.user]
-		switch {
-		case known && old.epoch > k.epoch:
-		case !known && len(m.kicks) >= maxMissed:
-			left++
-		default:
-			if m.kicks == nil {
-				m.kicks = make(map[int64]kick)
-			}
-			m.kicks[k.user] = k
+		if m.kicks == nil {
+			m.kicks = make(map[kick]struct{})
 		}
+		if _, known := m.kicks[k]; !known && len(m.kicks) >= maxMissed {
+			left++
+			continue
+		}
+		m.kicks[k] = struct{}{}
 	}
 	for _, user := range users {
 		if m.users == nil {
@@ -62,12 +58,12 @@ func (m *missed) add(kicks []kick, users []int64) (left int) {
 func (m *missed) take(limit int) (kicks []kick, users []int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for user, k := range m.kicks {
+	for k := range m.kicks {
 		if len(kicks) >= limit {
 			break
 		}
 		kicks = append(kicks, k)
-		delete(m.kicks, user)
+		delete(m.kicks, k)
 	}
 	for user := range m.users {
 		if len(kicks)+len(users) >= limit {
