@@ -46,23 +46,6 @@ func newGatheringLane[T any](workers, limit int, gather time.Duration, handle fu
 	return l
 }
 
-// pause waits while a worker gathers. Nobody gathers in a lane that is closed.
-func (l *lane[T]) pause(w *laneWorker[T], gather time.Duration) {
-	if gather == 0 {
-		return
-	}
-	t := time.NewTimer(gather)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-w.goCh:
-	case <-l.open.Done():
-	}
-}
-
-// hurry has the key's worker hand over at once what it has gathered.
-func (l *lane[T]) hurry(key int64) { wake(l.worker(key).goCh) }
-
 // worker spreads keys by hash: ids of one origin often share their lowest bits.
 func (l *lane[T]) worker(key int64) *laneWorker[T] { return l.workers[shardOf(key)%len(l.workers)] }
 
@@ -106,6 +89,23 @@ func wake(ch chan struct{}) {
 	default:
 	}
 }
+
+// pause waits while a worker gathers. Nobody gathers in a lane that is closed.
+func (l *lane[T]) pause(w *laneWorker[T], gather time.Duration) {
+	if gather == 0 {
+		return
+	}
+	t := time.NewTimer(gather)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-w.goCh:
+	case <-l.open.Done():
+	}
+}
+
+// hurry has the key's worker hand over at once what it has gathered.
+func (l *lane[T]) hurry(key int64) { wake(l.worker(key).goCh) }
 
 func (l *lane[T]) run(w *laneWorker[T], gather time.Duration, handle func(context.Context, []T)) {
 	for range w.wakeCh {

@@ -8,7 +8,7 @@ import "encoding/binary"
 //	a id(8)            -> record                 an account; see record
 //	n name             -> id(8) kind(1)          the same, by name
 //	d user(8) seq(8)   -> name hash(12) sec(4)   a message name that is remembered; see names
-//	i user(8)          -> meta(40)               an inbox; see meta
+//	i user(8)          -> meta(40 + n*16)        an inbox; see meta
 //	m user(8) seq(8)   -> total(8) body          a message; total: bytes of bodies ever stored, with this one
 //	s word             -> uint64(8)              the store itself: format, epoch ceiling, last account id
 //
@@ -28,8 +28,8 @@ var (
 	keyLastAccount = []byte("saccount")
 )
 
-// format is what this code writes: 2 since accounts have secrets, 3 since inboxes remember their earlier logs. A higher one in a store means that newer code
-// wrote it.
+// format is what this code writes: 2 since accounts have secrets, 3 since inboxes remember their earlier logs. A higher
+// one in a store means that newer code wrote it.
 const format = 3
 
 func appendUserKey(dst []byte, kind byte, user int64) []byte {

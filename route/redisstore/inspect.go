@@ -14,9 +14,8 @@ import (
 )
 
 // Inspect looks at every master once, at how it is set up, and loads the functions: what would lose data is logged as a
-// warning. One of several
-// that does not answer is none of a reason not to begin: its replica may be about to take over. INFO is asked instead of
-// CONFIG, which hosted Redis often refuses.
+// warning. One of several that does not answer is none of a reason not to begin: its replica may be about to take over.
+// INFO is asked instead of CONFIG, which hosted Redis often refuses.
 // Errors: ErrTooOld and ErrRefused, which waiting does not mend; route.ErrStoreUnavailable.
 func (s *Store) Inspect(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, s.cfg.Timeout)

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -38,8 +39,11 @@ const (
 	readOnly   = "'no-writes'"
 )
 
-// parts are the functions with their flags. lua/inbox.lua is what they share.
-var parts = []struct{ name, flags string }{
+// libraryPart is a function, which lua/NAME.lua defines, with its flags.
+type libraryPart struct{ name, flags string }
+
+// parts are all of them. lua/inbox.lua is what they share.
+var parts = []libraryPart{
 	{"append", freeMemory},
 	{"ack", anyMemory},
 	{"read", readOnly},
@@ -84,4 +88,10 @@ func readLua(name string) string {
 	return string(text)
 }
 
-func (l luaLibrary) name(part string) function { return function("cim_" + part + "_" + l.hash) }
+// name is what a function is called in Redis. It panics for one that is not among the parts.
+func (l luaLibrary) name(part string) function {
+	if !slices.ContainsFunc(parts, func(p libraryPart) bool { return p.name == part }) {
+		panic("redisstore: " + part + " is not in the library")
+	}
+	return function("cim_" + part + "_" + l.hash)
+}
