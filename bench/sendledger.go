@@ -1,6 +1,12 @@
 package bench
 
-import "time"
+import (
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	cimpb "cim/proto"
+)
 
 // flow is the books of the messages from one user to another, from the oldest that is not settled: one is settled
 // when it has arrived and its SENT has come, or when it was refused. Ids are consecutive.
@@ -138,6 +144,27 @@ func (f *flow) missing() (n int64) {
 		}
 	}
 	return n
+}
+
+// goOn follows a SYNC: the log is now that of base, everything up to there is gone, and it goes on from that of follows.
+func (p *inboxPlace) goOn(base, follows inboxPlace) {
+	switch p.epoch {
+	case base.epoch:
+		p.seq = max(p.seq, base.seq)
+	case follows.epoch:
+		*p = inboxPlace{base.epoch, max(base.seq, min(p.seq, follows.seq))}
+	default:
+		*p = base
+	}
+}
+
+// readPlace reads a place that a frame says. One that cannot be read is none.
+func readPlace(raw []byte) inboxPlace {
+	var c cimpb.Cursor
+	if err := proto.Unmarshal(raw, &c); err != nil {
+		return inboxPlace{}
+	}
+	return inboxPlace{c.GetLogEpoch(), c.GetSeq()}
 }
 
 // inboxPlace is the last stored message that a receiver has taken.

@@ -202,3 +202,23 @@ func TestSendCountsAdd(t *testing.T) {
 		t.Errorf("the copy has changed: %+v", kept)
 	}
 }
+
+func TestInboxPlaceGoesOn(t *testing.T) {
+	for _, tc := range []struct {
+		name                      string
+		place, base, follows, end inboxPlace
+	}{
+		{"the same log", inboxPlace{1, 5}, inboxPlace{1, 3}, inboxPlace{}, inboxPlace{1, 5}},
+		{"trimmed", inboxPlace{1, 5}, inboxPlace{1, 8}, inboxPlace{}, inboxPlace{1, 8}},
+		{"another log that has all", inboxPlace{1, 5}, inboxPlace{2, 3}, inboxPlace{1, 7}, inboxPlace{2, 5}},
+		{"another log without the end", inboxPlace{1, 5}, inboxPlace{2, 3}, inboxPlace{1, 4}, inboxPlace{2, 4}},
+		{"another log of which nothing is known", inboxPlace{1, 5}, inboxPlace{2, 3}, inboxPlace{}, inboxPlace{2, 3}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := tc.place
+			if p.goOn(tc.base, tc.follows); p != tc.end {
+				t.Errorf("goes on behind %+v, want %+v", p, tc.end)
+			}
+		})
+	}
+}

@@ -240,8 +240,8 @@ func (t *traffic) frame(place int, v *frame.View) bool {
 		t.sent(place, v)
 	case cimpb.Command_MESSAGE:
 		t.message(place, v)
-	case cimpb.Command_SYNC: // of the inbox, everything up to there is gone
-		t.users[place].inbox = inboxPlace{v.LogEpoch, v.Seq}
+	case cimpb.Command_SYNC:
+		t.users[place].inbox.goOn(inboxPlace{v.LogEpoch, v.Seq}, readPlace(v.Follows))
 	default:
 		return false
 	}
