@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	cimpb "cim/proto"
@@ -54,10 +55,22 @@ func (c *Client) prove(ctx context.Context) (*loginAnswer, error) {
 		return c.register(ctx)
 	}
 	at, err := c.logInByName(ctx)
-	if c.opts.Secret == "" && strange(err) {
-		return c.registerAnew(ctx, err)
+	if c.opts.Secret != "" || !strange(err) {
+		return at, err
 	}
-	return at, err
+	if len(c.api.routes.URLs()) > 1 {
+		return nil, foreign(err)
+	}
+	return c.registerAnew(ctx, err)
+}
+
+// foreign is for a kept secret that one of several routes does not know. Another of them may have given it, so no
+// account is made in its place: routes of one cluster would agree.
+func foreign(err error) error {
+	if e, ok := errors.AsType[*StatusError](err); ok {
+		e.Text = strings.TrimSpace(e.Text + " The kept secret was refused by one of several routes: they may not be of one cluster.")
+	}
+	return err
 }
 
 // loadSecret looks for the secret under each of the routes, in the order in which they were given: lists of the same
@@ -164,7 +177,7 @@ func (c *Client) nameTaken(ctx context.Context) (*loginAnswer, error) {
 	return nil, e
 }
 
-// registerAnew is for a kept secret that the route does not know. A route that was started without its old data
+// registerAnew is for a kept secret that the only route does not know. A route that was started without its old data
 // knows no such name: it is made again, as at the beginning. Where that is refused, the secret is wrong.
 func (c *Client) registerAnew(ctx context.Context, wrong error) (*loginAnswer, error) {
 	c.secret = ""

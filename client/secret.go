@@ -14,7 +14,7 @@ import (
 
 // SecretStore keeps the secrets of accounts over restarts of the process. A secret is told once, when its
 // account is made: whoever loses it has lost the name. route is Options.Route, or one of the several in it: a secret
-// is kept under the first, and looked for under each. user is the name of the account, or its id in digits where that
+// is kept under the first, looked for under each, and never replaced because one of several does not know it. user is the name of the account, or its id in digits where that
 // alone is known. It has to be safe for use by several Clients at once.
 type SecretStore interface {
 	// Load returns "" when nothing was saved. It fails where Save could not work, so that no account is made

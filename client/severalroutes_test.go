@@ -257,14 +257,13 @@ func TestSecretIsFoundUnderEachRoute(t *testing.T) {
 	for name, tt := range map[string]struct {
 		route string
 		kept  secretsByRoute
-		after []string // under which there is a new secret, where the old one did not count
+		after []string // under which there is a new secret
 	}{
 		"the first":      {"http://a,http://b", secretsByRoute{"http://a alice": "s"}, nil},
 		"the second":     {"http://a,http://b", secretsByRoute{"http://b alice": "s"}, nil},
 		"both":           {"http://b,http://a", secretsByRoute{"http://a alice": "old", "http://b alice": "s"}, nil},
 		"one of another": {"http://c,http://a/", secretsByRoute{"http://a/ alice": "s"}, nil},
 		"none":           {"http://b,http://a", secretsByRoute{"http://c alice": "s"}, []string{"http://b alice"}},
-		"an old one":     {"http://b,http://a", secretsByRoute{"http://a alice": "old"}, []string{"http://a alice"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			secret := "s"
@@ -311,5 +310,31 @@ func TestTLSWithOneOfTheRoutes(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), notTLS+" does not speak TLS") ||
 		!strings.Contains(err.Error(), "the certificate of "+good+" is signed by nobody") {
 		t.Errorf("Connect: %v", err)
+	}
+}
+
+// A kept secret may be that of another route in the list: where it is refused, no new one takes its place.
+func TestKeptSecretThatOneOfSeveralRoutesRefuses(t *testing.T) {
+	for name, code := range map[string]cimpb.Code{
+		"another secret":             cimpb.CodeBadCredentials,
+		"no such user":               cimpb.CodeUnknownUser,
+		"no such user, told at once": cimpb.CodeUnknownAccount,
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleetBubble(t, "", func(t *testing.T, s *fleet) {
+				kept := &memorySecrets{secret: "of the other route"}
+				s.fail = answersOf(http.StatusUnauthorized, code.String())
+				o := s.options(newRecorder())
+				o.Secrets = kept
+				s.over(&o)
+				_, err := Connect(t.Context(), o)
+				if CodeOf(err) != code || !strings.Contains(err.Error(), "may not be of one cluster") {
+					t.Errorf("Connect: %v", err)
+				}
+				if kept.hasSave || kept.secret != "of the other route" || s.told() != "first" {
+					t.Errorf("the kept secret became %q", kept.secret)
+				}
+			})
+		})
 	}
 }

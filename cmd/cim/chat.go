@@ -123,6 +123,12 @@ func (c *chatCmd) connectError(ctx context.Context, err error, secret string) er
 	switch client.CodeOf(err) {
 	case cimpb.CodeNameTaken:
 		return fmt.Errorf("the name %q belongs to somebody: choose another with --name; if it is yours, bring its secret to %s, or have a new one made by whoever runs the route (cim account secret)", c.Name, secret)
+	case cimpb.CodeBadCredentials, cimpb.CodeUnknownUser, cimpb.CodeUnknownAccount:
+		if c.Route.several() {
+			return c.foreignRoute(secret)
+		}
+	}
+	switch client.CodeOf(err) {
 	case cimpb.CodeBadCredentials:
 		return fmt.Errorf("the secret of %q in %s does not count: bring the one that does%s, or have a new one made by whoever runs the route (cim account secret)",
 			c.Name, secret, earlierSecret(secret))
@@ -136,6 +142,12 @@ func (c *chatCmd) connectError(ctx context.Context, err error, secret string) er
 		return failure
 	}
 	return sentence(err)
+}
+
+// foreignRoute is why a secret that one of several routes has refused was not replaced.
+func (c *chatCmd) foreignRoute(secret string) error {
+	return fmt.Errorf("one of %s refused the secret of %q in %s: they may not be of one cluster, so check --route; if they are, bring the secret that counts%s, or move the file away to register anew",
+		c.Route.subject(), c.Name, secret, earlierSecret(secret))
 }
 
 // earlierSecret points to what was kept when a route did not know the account, as with a new data folder.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,5 +35,43 @@ func TestChatPointsToTheEarlierSecret(t *testing.T) {
 	err := (&chatCmd{Name: "alice"}).connectError(t.Context(), &client.StatusError{Code: cimpb.CodeBadCredentials}, path)
 	if err == nil || !strings.Contains(err.Error(), "(there is an earlier one in "+path+".previous)") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Two systems in one list: the secret that one of them gave survives that the other does not know it.
+func TestChatOverRoutesOfTwoSystems(t *testing.T) {
+	n, _ := tokenNode(t)
+	other, _ := tokenNode(t)
+	h := newHome(t, n)
+	h.registers(t, "gina")
+	file := client.NewFileSecrets(filepath.Join(h.dir, "secrets")).Path(h.route, "gina")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := chatHome{newHome(t, other).route + "," + h.route, h.dir}
+	refused := 0
+	for range 20 { // each begins with a random route
+		code, _, stderr := both.runChat(t, "", "gina")
+		if code == exitOK {
+			continue
+		}
+		refused++
+		if !strings.Contains(stderr, file) || !strings.Contains(stderr, "may not be of one cluster") || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("exit code %d, %q", code, stderr)
+		}
+	}
+	after, err := os.ReadFile(file)
+	if err != nil || !bytes.Equal(before, after) || refused == 0 {
+		t.Errorf("after %d refusals the secret is another: %t, %v", refused, !bytes.Equal(before, after), err)
+	}
+	h.registers(t, "gina")
+}
+
+// registers logs in, with a registration at the first time.
+func (h chatHome) registers(t *testing.T, name string) {
+	t.Helper()
+	if code, _, stderr := h.runChat(t, "", name); code != exitOK {
+		t.Fatalf("exit code %d, %q", code, stderr)
 	}
 }

@@ -51,9 +51,11 @@ func (r routeURLs) String() string {
 	return strings.Join(all, ", ")
 }
 
+func (r routeURLs) several() bool { return strings.Contains(string(r), ",") }
+
 // subject begins a sentence about all that were asked.
 func (r routeURLs) subject() string {
-	if strings.Contains(string(r), ",") {
+	if r.several() {
 		return "the routes " + r.String()
 	}
 	return "the route " + r.String()
