@@ -47,3 +47,23 @@ func TestReadyAsksTheRegistry(t *testing.T) {
 		t.Errorf("problems %v", p)
 	}
 }
+
+// doubtedPeers are not believed.
+type doubtedPeers struct{ route.Peers }
+
+func (doubtedPeers) Problems(context.Context) []route.Problem {
+	return []route.Problem{{Component: "peers", Detail: "compare --secret-file"}}
+}
+
+func TestReadyAsksThePeers(t *testing.T) {
+	c := newCluster(t, route.DuplicateRefuse, "s1")
+	r, err := route.New(route.Config{
+		Accounts: c.store, Directory: c.store, Inbox: c.store, Registry: c.registry, Peers: doubtedPeers{c},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := r.Ready(t.Context()); len(p) != 1 || p[0].Component != "peers" {
+		t.Errorf("problems %v", p)
+	}
+}

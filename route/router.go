@@ -82,7 +82,7 @@ func (r *Router) Ready(ctx context.Context) []Problem {
 	if _, err := r.cfg.Accounts.ByID(ctx, []int64{MaxID}); err != nil {
 		problems = append(problems, Problem{Component: "store", Detail: err.Error()})
 	}
-	for _, part := range []any{r.cfg.Inbox, r.cfg.Registry} {
+	for _, part := range []any{r.cfg.Inbox, r.cfg.Registry, r.cfg.Peers} {
 		if reporter, ok := part.(Reporter); ok {
 			problems = append(problems, reporter.Problems(ctx)...)
 		}

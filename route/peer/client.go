@@ -117,7 +117,7 @@ func (c *Client) Close() {
 	c.wg.Wait()
 }
 
-// monitorTargets forgets servers that have left, and keeps loads fresh if that is wanted.
+// monitorTargets forgets servers that have left, greets new ones, and keeps loads fresh if that is wanted.
 func (c *Client) monitorTargets() {
 	tick := time.NewTicker(c.cfg.Look)
 	defer tick.Stop()
@@ -127,9 +127,7 @@ func (c *Client) monitorTargets() {
 			return
 		case <-tick.C:
 			c.forget()
-			if c.cfg.KeepLoads {
-				c.refreshLoads()
-			}
+			c.refreshLoads()
 		}
 	}
 }
@@ -152,11 +150,12 @@ func (c *Client) forget() {
 	}
 }
 
-// refreshLoads asks those who have said nothing since the last look. Nobody waits for the answers.
+// refreshLoads asks those who have said nothing since the last look, or, where nobody needs loads, who never have: a
+// process with a wrong secret shows before somebody needs it. Nobody waits for the answers.
 func (c *Client) refreshLoads() {
 	for _, s := range c.cfg.Servers.Servers() {
 		p, _ := c.Peer(s)
-		if t, ok := p.(*target); ok && !t.heardWithin(c.cfg.Look) {
+		if t, ok := p.(*target); ok && t.heard.Load() == nil || ok && c.cfg.KeepLoads && !t.heardWithin(c.cfg.Look) {
 			_ = t.lanes[0].enqueue(newItem(c.ctx, addNothing, itemBytes, 1)) // what is full or down needs no question
 		}
 	}

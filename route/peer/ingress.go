@@ -84,12 +84,12 @@ func (g *Ingress) authenticate(rc *fasthttp.RequestCtx, body []byte) ([]byte, bo
 		return nil, false
 	}
 	if skew := g.cfg.Now().Sub(time.UnixMilli(ms)); skew.Abs() > maxSkew {
-		g.refuse(rc, refusedClock, fasthttp.StatusUnauthorized, "the sender's clock and this server's are more than 30 s apart")
+		g.refuse(rc, refusedClock, fasthttp.StatusUnauthorized, textClock)
 		return nil, false
 	}
 	secret := g.cfg.Secrets.signer(given, sentAt, body)
 	if secret == nil {
-		g.refuse(rc, refusedSignature, fasthttp.StatusUnauthorized, "the request is signed with another secret than this server's")
+		g.refuse(rc, refusedSignature, fasthttp.StatusUnauthorized, textOtherSecret)
 		return nil, false
 	}
 	return secret, true

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,8 @@ type target struct {
 
 	down  atomic.Bool // it failed, and no answer has come since
 	heard atomic.Pointer[heardLoad]
+	// doubts is why it does not believe who asks; nil: it does, or it is not known.
+	doubts atomic.Pointer[unauthorizedError]
 }
 
 // heardLoad is what a server said about itself, and when.
@@ -57,6 +60,7 @@ func (t *target) answered(l *cimpb.Load) {
 			Sessions: int(l.Sessions), Conns: int(l.Conns), Capacity: int(l.Capacity), Draining: l.Draining,
 		}})
 	}
+	t.doubts.Store(nil)
 	if t.down.Swap(false) {
 		t.client.cfg.Logger.Info("a server answers again", "instance", t.instance, "address", t.address)
 	}
@@ -79,6 +83,8 @@ func (t *target) miss(kicks []kick, users []int64) {
 // failed has calls fail at once from now on, until a probe of the first lane gets an answer.
 func (t *target) failed(err error) {
 	t.client.counters.failed.Add(1)
+	e, _ := errors.AsType[*unauthorizedError](err)
+	t.doubts.Store(e)
 	if t.ctx.Err() != nil || t.down.Swap(true) {
 		return
 	}

@@ -20,6 +20,14 @@ const (
 	headerTime      = "CIM-Time"
 	headerSignature = "CIM-Signature"
 	contentType     = "application/x-protobuf"
+
+	maxReason = 200 // bytes of what a server says about a refusal
+)
+
+// Why a server does not believe who asks, as it says with HTTP 401.
+const (
+	textClock       = "the sender's clock and this server's are more than 30 s apart"
+	textOtherSecret = "the request is signed with another secret than this server's"
 )
 
 // errStale is a kept connection that the server had closed: it says nothing about the server.
@@ -125,8 +133,10 @@ func (w *wire) check(b *cimpb.PushBatch, secret, signed []byte) (*cimpb.PushRepl
 	case fasthttp.StatusOK:
 	case fasthttp.StatusConflict:
 		return nil, ErrWrongInstance
+	case fasthttp.StatusUnauthorized:
+		return nil, unauthorized(body)
 	default:
-		return nil, fmt.Errorf("%w: %d %q", ErrRefused, status, body[:min(len(body), 200)])
+		return nil, fmt.Errorf("%w: %d %q", ErrRefused, status, body[:min(len(body), maxReason)])
 	}
 	if !equal(w.reply.Header.Peek(headerSignature), signReply(secret, signed, body)) {
 		return nil, fmt.Errorf("%w: its signature is not the cluster's", ErrBadReply)
@@ -139,6 +149,20 @@ func (w *wire) check(b *cimpb.PushBatch, secret, signed []byte) (*cimpb.PushRepl
 		return nil, ErrBadReply
 	}
 	return r, nil
+}
+
+// unauthorizedError is a server that does not believe us, with its words and what to do. It is an ErrRefused.
+type unauthorizedError struct{ why string }
+
+func (e *unauthorizedError) Error() string { return ErrRefused.Error() + ": " + e.why }
+func (e *unauthorizedError) Unwrap() error { return ErrRefused }
+
+func unauthorized(body []byte) error {
+	advice := "; compare --secret-file"
+	if string(body) == textClock {
+		advice = "; set the clocks"
+	}
+	return &unauthorizedError{string(body[:min(len(body), maxReason)]) + advice}
 }
 
 // hangUp closes the connection and gives its memory back.
