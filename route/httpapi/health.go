@@ -35,7 +35,8 @@ type problem struct {
 	Detail    string `json:"detail"`
 }
 
-// readyz says whether traffic should come here, and if not, what is broken.
+// readyz says what is broken, here or in what this process needs, much of which it goes on without: it is for deployments
+// and alerts. Whoever spreads requests asks healthz.
 func (a *API) readyz(c *call) {
 	ctx, cancel := context.WithTimeout(c.ctx, readyTimeout)
 	defer cancel()
