@@ -92,7 +92,7 @@ func TestIdleWithSecrets(t *testing.T) {
 func TestIdleWithoutTheKey(t *testing.T) {
 	s := newFakeServer(t, nil)
 	s.key = "cimk_x"
-	if _, err := newTestIdle(t, s, nil).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "Who are you?") {
+	if _, err := newTestIdle(t, s, nil).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "give the file that holds it with --key-file") {
 		t.Errorf("error is %v, want the route's sentence", err)
 	}
 }

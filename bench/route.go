@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cim/client/routes"
+	cimpb "cim/proto"
 )
 
 const (
@@ -200,13 +201,26 @@ func (r *routeClient) call(ctx context.Context, method, path string, body []byte
 	case err != nil:
 		return nil, err
 	case !answer.OK():
-		return nil, readRefusal(answer.Status, answer.Body)
+		return nil, r.refused(answer)
 	}
 	return answer, nil
 }
 
+// refused names the flag where the route asks for a key.
+func (r *routeClient) refused(a *routes.Answer) error {
+	e := readRefusal(a.Status, a.Body)
+	switch {
+	case e.code != cimpb.CodeUnauthorized.String():
+	case r.key == "":
+		e.message = "This route asks for an application key: give the file that holds it with --key-file."
+	default:
+		e.message = "The route does not know this application key: give the file of its own with --key-file."
+	}
+	return e
+}
+
 // readRefusal takes what it can from an answer that may be some proxy's.
-func readRefusal(status int, text []byte) error {
+func readRefusal(status int, text []byte) *refusedError {
 	var body struct {
 		Error struct {
 			Code    string `json:"code"`

@@ -73,6 +73,13 @@ func TestRegister(t *testing.T) {
 	if !errors.As(err, &refused) || refused.status != 403 || refused.Error() != "Ask the operator." {
 		t.Errorf("error is %v, want the route's sentence", err)
 	}
+	for key, want := range map[string]string{"": "asks for an application key: give the file that holds it with --key-file", "k": "does not know this application key"} {
+		r := answering(t, 401, `{"error":{"code":"unauthorized","message":"Send its key as Authorization: Bearer."}}`)
+		r.key = key
+		if _, err := r.register(t.Context(), []string{"a"}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "Bearer") {
+			t.Errorf("with the key %q: %v, want %q", key, err, want)
+		}
+	}
 }
 
 func TestConfigValidates(t *testing.T) {

@@ -80,3 +80,15 @@ func TestBenchSendUsage(t *testing.T) {
 		})
 	}
 }
+
+// Each scenario says which flag is missing, in the words of push.
+func TestBenchWithoutTheKey(t *testing.T) {
+	n := newTestNode(t, func(c *nodeConfig) { c.auth, c.data, c.register = "token", t.TempDir(), registerApplications })
+	for _, scenario := range []string{"idle", "send", "hostile"} {
+		var out, errs bytes.Buffer
+		code := run(t.Context(), []string{"bench", scenario, "--route", "http://" + n.httpAddr.String()}, streams{strings.NewReader(""), &out, &errs})
+		if stderr := errs.String(); code != exitFailed || !strings.Contains(stderr, "give the file that holds it with --key-file") || strings.Contains(stderr, "Bearer") {
+			t.Errorf("bench %s: exit %d, %q", scenario, code, stderr)
+		}
+	}
+}
