@@ -73,6 +73,26 @@ stop() { # stop NAME...: SIGTERM to all of them, and waits
 }
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1"); }
+
+unused() { # unused NAME PORT VARIABLE: may NAME, which does not run, listen there? VARIABLE chooses another first port
+	if ! running "$1" && listens "$2" 2>/dev/null; then
+		die "port $2 of $1 is taken by another process: choose other ones with $3=PORT"
+	fi
+}
+
+unused_all() {
+	local i
+	unused redis "$redis_port" REDIS_PORT
+	unused zookeeper "$zk_port" ZK_PORT
+	unused proxy "$front_port" FRONT_PORT
+	for i in 1 2; do unused "route$i" $((route_port + i - 1)) ROUTE_PORT; done
+	for i in $(seq "$servers"); do
+		unused "server$i" $((im_port + i - 1)) IM_PORT
+		unused "server$i" $((peer_port + i - 1)) PEER_PORT
+		unused "server$i" $((peer_port + i + 99)) PEER_PORT
+	done
+}
+
 ready() { curl -fsS "http://127.0.0.1:$1/readyz"; }
 
 need() { command -v "$1" >/dev/null || die "$1 is missing: apt-get install $2"; }
@@ -134,6 +154,7 @@ up() {
 	umask 077
 	mkdir -p "$folder"/{run,log,redis,zookeeper,nginx}
 	folder=$(cd "$folder" && pwd)
+	unused_all
 	[ -s "$folder/cluster.secret" ] || "$cim" keys secret --file "$folder/cluster.secret" >/dev/null
 	start_redis
 	start_zookeeper
@@ -148,6 +169,9 @@ up() {
 		To talk, in two more terminals:
 		  $cim chat --route http://127.0.0.1:$front_port --name alice
 		  $cim chat --route http://127.0.0.1:$front_port --name bob
+
+		Without the proxy, a chat that survives a killed route (kill \$(cat $folder/run/route1.pid); "up" starts it again):
+		  $cim chat --route http://127.0.0.1:$route_port,http://127.0.0.1:$((route_port + 1)) --name carol
 	END
 }
 
@@ -172,5 +196,9 @@ status() {
 
 case $verb in
 up | down | status) "$verb" ;;
-*) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2 ;;
+*)
+	[ "$verb" = help ] || echo "cluster.sh: unknown command $verb" >&2
+	sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+	exit 2
+	;;
 esac

@@ -129,10 +129,10 @@ func freePair(t *testing.T) string {
 
 // The script brings up a whole cluster, in which two people talk, and takes it down again.
 func TestClusterScript(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "cluster")
+	folder, routePort := filepath.Join(t.TempDir(), "cluster"), freePair(t)
 	port := func() string { _, p, _ := strings.Cut(freeAddr(t), ":"); return p }
 	env := append(os.Environ(), "CIM="+buildCIM(t), "SERVERS=1", "DRAIN=1s", "REDIS_PORT="+port(), "ZK_PORT="+port(),
-		"FRONT_PORT="+port(), "IM_PORT="+port(), "PEER_PORT="+port(), "ROUTE_PORT="+freePair(t))
+		"FRONT_PORT="+port(), "IM_PORT="+port(), "PEER_PORT="+port(), "ROUTE_PORT="+routePort)
 	script := func(verb string) (string, error) {
 		cmd := exec.Command("../../deploy/cluster.sh", verb, folder)
 		cmd.Env = env
@@ -155,6 +155,12 @@ func TestClusterScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.wait(t, 1)
+	if want := "--route http://127.0.0.1:" + routePort + ",http://127.0.0.1:"; !strings.Contains(out, want) {
+		t.Errorf("it does not say %q:\n%s", want, out)
+	}
+	if out, err := script("up"); err != nil || strings.Count(out, "runs already") != 6 {
+		t.Errorf("up, again: %v\n%s", err, out)
+	}
 	if out, err := script("status"); err != nil || strings.Count(out, " runs") != 6 {
 		t.Errorf("status: %v\n%s", err, out)
 	}
@@ -163,5 +169,30 @@ func TestClusterScript(t *testing.T) {
 	}
 	if out, err := script("status"); err == nil {
 		t.Errorf("status after down:\n%s", out)
+	}
+}
+
+// What the script cannot do it says before it starts anything.
+func TestClusterScriptRefuses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	folder := t.TempDir()
+	for _, tt := range []struct{ verb, env, says string }{
+		{"stats", "", "cluster.sh: unknown command stats\nA whole cluster"},
+		{"up", "REDIS_PORT", "port " + port + " of redis is taken by another process: choose other ones with REDIS_PORT=PORT"},
+		{"up", "IM_PORT", "port " + port + " of server1 is taken by another process: choose other ones with IM_PORT=PORT"},
+	} {
+		cmd := exec.Command("../../deploy/cluster.sh", tt.verb, folder)
+		// Zero is nobody's port, whatever else runs on this machine.
+		cmd.Env = append(os.Environ(), "CIM=/bin/true", "SERVERS=1", "REDIS_PORT=0", "ZK_PORT=0", "FRONT_PORT=0", "IM_PORT=0", "PEER_PORT=0",
+			"ROUTE_PORT=0", tt.env+"="+port)
+		out, err := cmd.CombinedOutput()
+		if started, _ := filepath.Glob(filepath.Join(folder, "run", "*")); err == nil || !strings.Contains(string(out), tt.says) || len(started) > 0 {
+			t.Errorf("%s %s: %v, started %q\n%s", tt.verb, tt.env, err, started, out)
+		}
 	}
 }
