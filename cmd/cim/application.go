@@ -182,7 +182,11 @@ func (a *application) failed(err error) error {
 		return err
 	}
 	if e, _ = a.trust.advised(e); e.Sent() {
-		return fmt.Errorf("%w from %s (%s)", errNoAnswer, a.routes, e.Error()) // another route may be a client.ErrUnreachable
+		advice := ""
+		if len(e.Failures) == 1 && speaksNoHTTP(e.Failures[0].Err) {
+			advice = "; what answers there may be no route"
+		}
+		return fmt.Errorf("%w from %s (%s)%s", errNoAnswer, a.routes, e.Error(), advice) // another route may be a client.ErrUnreachable
 	}
 	return a.trust.explain(err)
 }

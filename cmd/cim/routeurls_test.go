@@ -119,7 +119,7 @@ func TestChatWithoutAnyRoute(t *testing.T) {
 	a, b := "http://"+freeAddr(t), "http://"+freeAddr(t)
 	h := chatHome{a + "," + b, t.TempDir()}
 	code, _, stderr := h.runChat(t, "", "alice")
-	if code != exitFailed || !strings.Contains(stderr, "cannot reach any of the routes: start one with `cim up`, or say where they are with --route (") ||
+	if code != exitFailed || !strings.Contains(stderr, "cannot reach any of the routes: check that they run and that their URLs are right (") ||
 		!strings.Contains(stderr, a+": dial ") || !strings.Contains(stderr, b+": dial ") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit code %d, %q", code, stderr)
 	}

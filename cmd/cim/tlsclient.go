@@ -69,18 +69,6 @@ type tlsFailure struct {
 func (e *tlsFailure) Error() string   { return e.cause.What() + e.advice }
 func (e *tlsFailure) Unwrap() []error { return []error{client.ErrUnreachable, e.cause} }
 
-// unreachedError says that no route gave an answer, and what to do. It is a client.ErrUnreachable.
-type unreachedError struct{ cause *routes.Error }
-
-func (e *unreachedError) Error() string {
-	where, are := "any of the routes", "they are"
-	if all := e.cause.Failures; len(all) == 1 {
-		where, are = all[0].Route, "it is"
-	}
-	return fmt.Sprintf("cannot reach %s: start one with `cim up`, or say where %s with --route (%v)", where, are, e.cause)
-}
-func (e *unreachedError) Unwrap() []error { return []error{client.ErrUnreachable, e.cause} }
-
 // explain says what to do about an error that means that no route gave an answer, or that TLS with a server did not come
 // about. It returns nil for any other error.
 func (f clientTLSFlags) explain(err error) error {

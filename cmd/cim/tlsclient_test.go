@@ -250,8 +250,8 @@ func TestTLSFailureIsUnreachable(t *testing.T) {
 	}{
 		"TLS":         {[]routes.Failure{noTLS}, false, resultUnreachable, "https://a does not speak TLS: begin --route with http://, if that is meant"},
 		"TLS twice":   {[]routes.Failure{noTLS, noTLS}, false, resultUnreachable, "cannot reach any of the routes: "},
-		"TLS and one": {[]routes.Failure{noTLS, gone}, true, resultUnreachable, "say where they are with --route (https://a does not speak TLS: begin --route with http://, if that is meant; https://b: connection refused)"},
-		"no TLS":      {[]routes.Failure{gone}, true, resultUnreachable, "cannot reach https://b: start one with `cim up`, or say where it is with --route (connection refused)"},
+		"TLS and one": {[]routes.Failure{noTLS, gone}, true, resultUnreachable, "that their URLs are right (https://a does not speak TLS: begin --route with http://, if that is meant; https://b: connection refused)"},
+		"no TLS":      {[]routes.Failure{gone}, true, resultUnreachable, "cannot reach https://b: check that the route runs and that the URL is right (connection refused)"},
 		"lost":        {[]routes.Failure{noTLS, lost}, true, resultNoAnswer, "no answer came from https://a, https://b (https://a does not speak TLS"},
 	} {
 		err := app.failed(&routes.Error{Failures: tt.failures})
