@@ -59,6 +59,13 @@ type accountSecretCmd struct {
 	Account oneAccount `embed:""`
 }
 
+// Help is shown by cim account secret --help.
+func (*accountSecretCmd) Help() string {
+	return `The secret is all that it prints, so that it can go to the file from which cim chat reads it, which chat names when it asks for a secret:
+
+    cim account secret --key-file cim-data/application.key alice > FILE`
+}
+
 // Run replaces the secret. Of two new ones the last counts, so a repetition after a lost answer is safe.
 func (c *accountSecretCmd) Run(ctx context.Context, io streams) error {
 	var out struct{ Secret, Warning string }
@@ -72,6 +79,9 @@ func (c *accountSecretCmd) Run(ctx context.Context, io streams) error {
 		fmt.Fprintln(io.err, out.Warning)
 	}
 	_, err := fmt.Fprintln(io.out, out.Secret)
+	if isTerminal(io.out) {
+		fmt.Fprintln(io.err, "(it goes to the file that cim chat names; with > FILE it is written there)")
+	}
 	return err
 }
 

@@ -150,9 +150,9 @@ func TestAccountImportOfWhichSomeFail(t *testing.T) {
 // A mistake is found before any account is made.
 func TestAccountImportReadsAllFirst(t *testing.T) {
 	for name, tt := range map[string]struct{ file, says string }{
-		"empty":          {"", "name the columns"},
-		"no header":      {"alice,user\n", `the column "alice" is unknown`},
-		"no names":       {"kind\nuser\n", "name the columns"},
+		"empty":          {"", "has to be a header: name[,kind]"},
+		"no header":      {"alice,user\n", `has to be a header: name[,kind], and "alice" is neither`},
+		"no names":       {"kind\nuser\n", "has to be a header: name[,kind]"},
 		"no accounts":    {"name,kind\n", "no accounts"},
 		"impossible":     {"name\nalice\na;b\n", "line 3"},
 		"unknown kind":   {"name,kind\nalice,robot\n", "use user or device"},

@@ -74,11 +74,11 @@ func accountColumns(r *csv.Reader) (name, kind int, err error) {
 	for i := range header {
 		header[i] = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(header[i], "\ufeff")))
 		if header[i] != "name" && header[i] != "kind" {
-			return 0, 0, fmt.Errorf("the column %q is unknown; there are name and kind", header[i])
+			return 0, 0, fmt.Errorf("the first line has to be a header: name[,kind], and %q is neither", header[i])
 		}
 	}
 	if name = slices.Index(header, "name"); name < 0 {
-		return 0, 0, errors.New("the first line has to name the columns: name,kind")
+		return 0, 0, errors.New("the first line has to be a header: name[,kind]")
 	}
 	return name, slices.Index(header, "kind"), nil
 }

@@ -122,7 +122,7 @@ func (c *chatCmd) secretFile(dev *device) string {
 func (c *chatCmd) connectError(ctx context.Context, err error, secret string) error {
 	switch client.CodeOf(err) {
 	case cimpb.CodeNameTaken:
-		return fmt.Errorf("the name %q belongs to somebody: choose another with --name; if it is yours, bring its secret to %s, or have a new one made by whoever runs the route (cim account secret)", c.Name, secret)
+		return fmt.Errorf("the name %q belongs to somebody: choose another with --name; if it is yours, bring its secret to %s, or have a new one made by whoever runs the route (%s)", c.Name, secret, newSecret(c.Name, secret))
 	case cimpb.CodeBadCredentials, cimpb.CodeUnknownUser, cimpb.CodeUnknownAccount:
 		if c.Route.several() {
 			return c.foreignRoute(secret)
@@ -130,8 +130,8 @@ func (c *chatCmd) connectError(ctx context.Context, err error, secret string) er
 	}
 	switch client.CodeOf(err) {
 	case cimpb.CodeBadCredentials:
-		return fmt.Errorf("the secret of %q in %s does not count: bring the one that does%s, or have a new one made by whoever runs the route (cim account secret)",
-			c.Name, secret, earlierSecret(secret))
+		return fmt.Errorf("the secret of %q in %s does not count: bring the one that does%s, or have a new one made by whoever runs the route (%s)",
+			c.Name, secret, earlierSecret(secret), newSecret(c.Name, secret))
 	case cimpb.CodeUnauthorized, cimpb.CodeNotAllowed:
 		return fmt.Errorf("whoever runs the route has to make the account %q (cim account import), and you to bring its secret to %s (%w)", c.Name, secret, sentence(err))
 	}
@@ -148,6 +148,11 @@ func (c *chatCmd) connectError(ctx context.Context, err error, secret string) er
 func (c *chatCmd) foreignRoute(secret string) error {
 	return fmt.Errorf("one of %s refused the secret of %q in %s: they may not be of one cluster, so check --route; if they are, bring the secret that counts%s, or move the file away to register anew",
 		c.Route.subject(), c.Name, secret, earlierSecret(secret))
+}
+
+// newSecret is how whoever runs the route replaces a secret, and where it goes.
+func newSecret(name, file string) string {
+	return fmt.Sprintf("cim account secret --key-file KEYFILE %q > %q", name, file)
 }
 
 // earlierSecret points to what was kept when a route did not know the account, as with a new data folder.

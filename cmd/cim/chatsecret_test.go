@@ -15,7 +15,7 @@ import (
 func TestChatRefusedCredentials(t *testing.T) {
 	for code, want := range map[cimpb.Code]string{
 		cimpb.CodeNameTaken:      `the name "alice" belongs to somebody: choose another with --name; if it is yours, bring its secret to /s/f`,
-		cimpb.CodeBadCredentials: `the secret of "alice" in /s/f does not count`,
+		cimpb.CodeBadCredentials: `the secret of "alice" in /s/f does not count: bring the one that does, or have a new one made by whoever runs the route (cim account secret --key-file KEYFILE "alice" > "/s/f")`,
 		cimpb.CodeUnauthorized:   `whoever runs the route has to make the account "alice" (cim account import)`,
 		cimpb.CodeNotAllowed:     `bring its secret to /s/f`,
 		cimpb.CodeServerFull:     cimpb.CodeServerFull.Sentence(),
