@@ -21,6 +21,9 @@ type List struct {
 // clients spread over all. The error begins with what is wrong, in quotes, and says what to write.
 func Parse(list string) (*List, error) {
 	l := &List{}
+	if strings.HasSuffix(strings.TrimSpace(list), ",") {
+		return nil, fmt.Errorf("%q ends with a comma: write another URL behind it, or leave it out", list)
+	}
 	for one := range strings.SplitSeq(list, ",") {
 		one = strings.TrimSpace(one)
 		u, err := url.Parse(one)

@@ -23,7 +23,8 @@ func TestParse(t *testing.T) {
 	}
 	for list, says := range map[string]string{
 		"":                   `"" is not a URL: write it as http://`,
-		"http://a,":          `"" is not a URL`,
+		"http://a,":          `"http://a," ends with a comma`,
+		"http://a,,http://b": `"" is not a URL`,
 		"http://a,b:8083":    `"b:8083" is not a URL`,
 		"ftp://a":            `"ftp://a" is not a URL`,
 		"https://a,http://b": `"https://a,http://b" is with and without TLS: begin all with https://`,

@@ -52,7 +52,8 @@ func TestRouteURLsOfFlagEnvironmentAndFile(t *testing.T) {
 func TestRouteURLsUsage(t *testing.T) {
 	for list, says := range map[string]string{
 		"http://a,b":         `--route "b" is not a URL: write it as http://127.0.0.1:8083`,
-		"http://a,":          `--route "" is not a URL`,
+		"http://a,":          `--route "http://a," ends with a comma`,
+		",http://a":          `--route "" is not a URL`,
 		"https://a,http://b": `--route "https://a,http://b" is with and without TLS`,
 	} {
 		for _, command := range []string{"chat --name x", "push --all x", "account enable x", "bench idle", "bench send", "bench hostile"} {
