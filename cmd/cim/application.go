@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -61,6 +62,9 @@ func readKeyFile(path string) (string, error) {
 		return "", nil
 	}
 	raw, err := readSmallFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("--key-file %s is missing: cim up makes cim-data/application.key, and a route of a cluster makes application.key beside its secret file", path)
+	}
 	if err != nil {
 		return "", fmt.Errorf("--key-file: %w", err)
 	}

@@ -51,6 +51,8 @@ func (c *chatCmd) Validate() error {
 	switch {
 	case err != nil:
 		return err
+	case c.Name == "":
+		return errors.New("missing --name")
 	case route.CheckName(norm.NFC.String(c.Name)) != nil:
 		return fmt.Errorf("--name %q: a name has 1 to %d bytes, not all digits, no \";\" and no control characters", c.Name, route.MaxNameBytes)
 	case len(c.Device) > maxDeviceBytes:

@@ -161,7 +161,7 @@ func TestSentencesOfAConversation(t *testing.T) {
 		"unknown id":      {whyNotSent("77", &client.StatusError{Code: cimpb.CodeUnknownUser}), "nobody has the id 77"},
 		"not connected":   {whyNotSent("", client.ErrDisconnected), "there is no connection, and such a message reaches who is online at its moment"},
 		"the server's":    {whyNotSent("bob", &client.StatusError{Text: "The inbox is full."}), "The inbox is full"},
-		"cut by stopping": {whyCut(&client.StatusError{Text: "The server stops; come back later."}), "The server stops; come back later"},
+		"cut by stopping": {whyCut(&client.StatusError{Text: "The server stops; come back later."}), "The server stops"},
 		"cut by a reset":  {whyCut(reset), "the connection broke (connection reset by peer)"},
 		"no route":        {c.commandTrouble(errors.Join(client.ErrUnreachable, refused)), "the route http://r:1 cannot be reached now; try again later"},
 		"slow route":      {c.commandTrouble(errors.Join(client.ErrUnreachable, context.DeadlineExceeded)), "the route http://r:1 did not answer within 10s; try again"},

@@ -40,7 +40,19 @@ func whyCut(err error) string {
 			return "the connection broke (" + number.Error() + ")"
 		}
 	}
+	if said, ok := errors.AsType[*client.StatusError](err); ok && said.Comeback != cimpb.Comeback_NEVER {
+		return whatHappened(clause(said))
+	}
 	return clause(err)
+}
+
+// whatHappened is a sentence without what to do about it, where that is done already.
+func whatHappened(sentence string) string {
+	if what, _, ok := strings.Cut(sentence, "; "); ok {
+		return what
+	}
+	what, _, _ := strings.Cut(sentence, ": ")
+	return what
 }
 
 // commandTrouble is why a command had no answer.

@@ -99,7 +99,7 @@ func parseAndRun(ctx context.Context, args []string, io streams) (err error) {
 	}
 	k, err := parser.Parse(args)
 	if err != nil {
-		return usageError{err}
+		return usageError{plainUsage(err)}
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	return k.Run(io)
