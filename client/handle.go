@@ -18,9 +18,7 @@ func (c *Client) monitorQueue(ctx context.Context) {
 			case <-c.stopCh:
 			}
 		case it.note != nil:
-			c.acks.reset(it.at, time.Now())
-			c.save(c.acks.place())
-			c.tell(*it.note)
+			c.noted(it)
 		case !c.handOver(ctx, it.msg):
 			return
 		default:
@@ -44,6 +42,16 @@ func (c *Client) handOver(ctx context.Context, m Message) bool {
 			return false
 		}
 	}
+}
+
+// noted goes on behind the place of a note, and tells the application.
+func (c *Client) noted(it item) {
+	c.acks.reset(it.at, time.Now())
+	c.save(c.acks.place())
+	if cn := c.current(); cn != nil {
+		signal(cn.wakeCh)
+	}
+	c.tell(*it.note)
 }
 
 // handled saves the cursor before the ACK: when the process dies in between, the message is not new.
